@@ -1,0 +1,107 @@
+# Every command of the project. `make` alone prints them.
+# Each target installs what it misses: Python packages from the locks into .venv, console assets from npm,
+# Debian packages through apt when root. A second run finds the stamps and starts at once.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+BIN := .venv/bin
+MACHINE := $(PYTHON) tools/machine.py
+STATIC := gongshu/console/static
+RUN_STAMP := .venv/stamp-run
+DEV_STAMP := .venv/stamp-dev
+STATIC_STAMP := $(STATIC)/stamp
+
+TEST_KINDS := $(sort $(filter-out __pycache__,$(notdir $(patsubst %/,%,$(wildcard tests/*/)))))
+CODE := $(wildcard gongshu tests tools benchmarks examples)
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+# PYTEST_ARGS passes more to pytest, for example: make test-rules PYTEST_ARGS='-k grants -x'
+PYTEST_ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo serve check fix lock bench clean machine test $(addprefix test-,$(TEST_KINDS))
+
+help: ## Print the commands
+	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-12s %s\n' "$${name/\%/<kind>}" "$$text"; done
+	@echo
+	@echo '  kinds: $(TEST_KINDS)'
+
+# ------------------------------------------------------------------------------------------------------ set-up
+
+setup: $(DEV_STAMP) $(STATIC_STAMP) ## Install everything a developer needs
+
+$(RUN_STAMP): requirements.lock requirements.in pyproject.toml tools/machine.py
+	@$(MACHINE) run
+	@test -x $(BIN)/python || { echo 'Making .venv …'; $(PYTHON) -m venv .venv; }
+	@echo 'Installing Python packages from requirements.lock …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	@echo 'Installing developer packages from requirements-dev.lock …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(STATIC_STAMP): frontend/package-lock.json frontend/.npmrc frontend/copy-assets.mjs frontend/icons.txt $(wildcard frontend/src/*)
+	@command -v npm >/dev/null || { echo 'Node and npm are missing; run: sudo apt-get install nodejs npm' >&2; exit 1; }
+	@if [ frontend/package-lock.json -nt frontend/node_modules/.package-lock.json ]; then \
+		echo 'Installing console assets from npm …'; \
+		npm --prefix frontend ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
+	@node frontend/copy-assets.mjs $(STATIC)
+	@touch $@
+
+# --------------------------------------------------------------------------------------------------------- run
+
+demo: $(RUN_STAMP) $(STATIC_STAMP) ## Play the story in a synthetic city and open the console on http://127.0.0.1:8000
+	@$(BIN)/gongshu demo $(DEMO_ARGS)
+
+bench: $(DEV_STAMP) ## Measure against the limits of this machine; writes build/bench.json
+	@$(MACHINE) bench
+	@mkdir -p build
+	@$(BIN)/python -m benchmarks
+
+# ------------------------------------------------------------------------------------------------------- tests
+
+test: $(DEV_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
+	@$(MACHINE) test
+	@$(PYTEST) -n $(JOBS) --dist loadfile $(PYTEST_ARGS) tests
+
+test-%: $(DEV_STAMP) $(STATIC_STAMP) ## Run one folder of tests
+	@$(MACHINE) test --advise
+	@test -d tests/$* || { echo 'There is no tests/$*; kinds: $(TEST_KINDS)' >&2; exit 2; }
+	@$(PYTEST) $(PYTEST_ARGS) tests/$*
+
+# ------------------------------------------------------------------------------------------------------ checks
+
+check: $(DEV_STAMP) ## Check format, lint, types, import contracts, generated files and locks; changes nothing
+	@failed=(); \
+	try() { echo "— $$*"; "$$@" || failed+=("$$*"); }; \
+	try $(BIN)/ruff format --check --quiet $(CODE); \
+	try $(BIN)/ruff check --quiet $(CODE); \
+	try $(BIN)/mypy --strict gongshu; \
+	try $(BIN)/lint-imports --no-cache; \
+	try $(BIN)/python tools/generate.py --check; \
+	try $(BIN)/python tools/locks.py; \
+	if (($${#failed[@]})); then printf 'failed: %s\n' "$${failed[@]}" >&2; exit 1; fi; \
+	echo 'all checks passed'
+
+fix: $(DEV_STAMP) ## Repair what a machine can: format, lint, generated files
+	@$(BIN)/ruff check --fix-only --quiet $(CODE)
+	@$(BIN)/ruff format --quiet $(CODE)
+	@$(BIN)/python tools/generate.py
+
+lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
+	@$(COMPILE) --output-file requirements.lock requirements.in
+	@$(COMPILE) --output-file requirements-dev.lock requirements-dev.in
+	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
+
+clean: ## Remove what set-up and runs have made, except var/
+	@rm -rf .venv build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis
