@@ -1,0 +1,1 @@
+"""Resources, their immutable versions, quality, classification and grading."""

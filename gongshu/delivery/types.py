@@ -1,0 +1,80 @@
+"""Keys, the policy snapshot the gateway serves from, answers and receipts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gongshu.base.digest import Ref
+from gongshu.base.ids import ContractId, KeyId, PartyId, PersonId, ProductId
+from gongshu.compute.types import VerificationDefinition
+from gongshu.metering.types import ResultCode
+from gongshu.policies.types import UsagePolicy
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A consumer's key for one contract. ``secret_sha256`` is all that is kept; the secret was shown once."""
+
+    id: KeyId
+    contract: ContractId
+    party: PartyId
+    created_by: PersonId
+    secret_sha256: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+    @property
+    def ref(self) -> Ref:
+        """This key by the hash of its secret."""
+        return Ref("key", self.id, self.secret_sha256)
+
+
+@dataclass(frozen=True)
+class SnapshotContract:
+    """A contract as the gateway knows it. ``stop_code`` is empty, or says why it is served no longer."""
+
+    id: ContractId
+    digest: str
+    product: ProductId
+    consumer: PartyId
+    policy: UsagePolicy
+    charges_no_record: bool
+    is_free: bool
+    key_ids: dict[str, KeyId]  # secret_sha256 → key id
+    stop_code: str = ""
+
+
+@dataclass(frozen=True)
+class SnapshotProduct:
+    """A product as the gateway knows it: where its artifact is and what its digest must be."""
+
+    id: ProductId
+    digest: str
+    artifact_sha256: str
+    artifact_path: str  # relative to the home folder
+    verification: VerificationDefinition
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything the gateway needs, signed and numbered by the control plane; refused when older than ``age_seconds_max``."""
+
+    number: int
+    issued_at: datetime
+    age_seconds_max: int
+    contracts: tuple[SnapshotContract, ...]
+    products: tuple[SnapshotProduct, ...]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an answer carries: enough to find the call again, nothing of its content."""
+
+    call: str  # <segment>:<offset>, the position of the usage record
+    request_id: str
+    contract: ContractId
+    contract_digest: str
+    product: ProductId
+    snapshot: int
+    at: datetime
+    result: ResultCode
+    is_charged: bool

@@ -1,0 +1,1 @@
+"""Organisations, people, their roles, and the credentials by which they are known."""

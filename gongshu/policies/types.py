@@ -1,0 +1,111 @@
+"""The vocabulary of what may be done with data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gongshu.base.days import Period
+
+
+class Use(StrEnum):
+    """The seven uses of a column. What is not in the set is forbidden."""
+
+    REVEAL = "reveal"  # 可见
+    GROUP = "group"  # 可分组
+    TOTAL = "total"  # 可统计
+    RANK = "rank"  # 可极值
+    JOIN = "join"  # 可关联
+    FILTER = "filter"  # 可筛选
+    COMPARE = "compare"  # 可比对
+
+
+class Grade(StrEnum):
+    """What a column can do to the person or enterprise it speaks of; sets the default uses."""
+
+    DIRECT_IDENTIFIER = "direct_identifier"  # 直接标识符
+    SENSITIVE = "sensitive"  # 敏感属性
+    QUASI_IDENTIFIER = "quasi_identifier"  # 准标识符
+    ORDINARY = "ordinary"  # 一般属性
+    OPEN = "open"  # 已依法公开
+
+
+class MaskKind(StrEnum):
+    """Masks are applied by the engine as SQL before anything is computed."""
+
+    NAME = "name"  # first character kept
+    ID_CARD = "id_card"  # 6 + 4 kept
+    PHONE = "phone"  # 3 + 4 kept
+    ADDRESS_DISTRICT = "address_district"
+    BANK_CARD = "bank_card"  # last 4 kept
+    MAILBOX = "mailbox"
+    MONTH = "month"
+    BAND = "band"
+    KEYED_HASH = "keyed_hash"
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask and its one parameter, for example the width of a band."""
+
+    kind: MaskKind
+    parameter: str = ""
+
+
+@dataclass(frozen=True)
+class ColumnPolicy:
+    """The uses of one column, and the mask that its value wears."""
+
+    column: str
+    uses: frozenset[Use]
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class ResourcePolicy:
+    """What may be done with one resource: uses by column, privacy unit, optional row filter.
+
+    ``unit`` names the columns that identify the person or enterprise to be protected. ``row_filter`` is a governed
+    SQL condition set by the provider or the agency; rows outside it do not exist for the reader.
+    """
+
+    columns: tuple[ColumnPolicy, ...]
+    unit: tuple[str, ...]
+    row_filter: str = ""
+
+    def of(self, column: str) -> ColumnPolicy:
+        """Return the policy of ``column``; an unlisted column has the empty set of uses."""
+        return next((p for p in self.columns if p.column == column), ColumnPolicy(column, frozenset()))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What every aggregate must satisfy at run time. Percentages are whole numbers from 0 to 100."""
+
+    units_min: int
+    dominance_p_percent: int
+    dominance_top_n: int
+    dominance_top_percent: int
+
+
+@dataclass(frozen=True)
+class UsagePolicy:
+    """What a consumer may do under a contract (ODRL permission with constraints; T-14 names in brackets).
+
+    ``purposes`` are purpose codes; ``calls_max`` (count) is the total, ``calls_per_day_max`` the daily limit, ``calls_per_second_max``
+    (frequency) the rate; ``period`` (time) is when.
+    """
+
+    purposes: tuple[str, ...]
+    period: Period
+    calls_max: int
+    calls_per_day_max: int
+    calls_per_second_max: int
+
+
+@dataclass(frozen=True)
+class UsageRequest:
+    """One intended use, with the state that the limits are measured against."""
+
+    purpose: str
+    calls_so_far: int
+    calls_today: int
+    calls_this_second: int

@@ -1,0 +1,1 @@
+"""Data products: versions, listing with a price, orders, and contracts with a usage policy signed by both."""

@@ -1,0 +1,174 @@
+"""Products, listings, orders, contracts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gongshu.base.digest import Ref, digest_of
+from gongshu.base.ids import (
+    ContractId,
+    EntitlementId,
+    GrantId,
+    ListingId,
+    OrderId,
+    PartyId,
+    PersonId,
+    ProductId,
+    ReleaseId,
+)
+from gongshu.base.money import Tier
+from gongshu.compute.types import VerificationDefinition
+from gongshu.grants.types import PriceRule, ProductClass
+from gongshu.policies.types import UsagePolicy
+
+
+class ProductKind(StrEnum):
+    """What a product is delivered as."""
+
+    VERIFY = "verify"  # 核验
+    TABLE = "table"  # 数据包
+
+
+class ProductStatus(StrEnum):
+    """A product version is active until delisted or stopped with its grant."""
+
+    ACTIVE = "active"
+    STOPPED = "stopped"
+
+
+class ListingStatus(StrEnum):
+    """On the market or not."""
+
+    LISTED = "listed"
+    DELISTED = "delisted"
+
+
+class OrderStatus(StrEnum):
+    """An order on its way to a contract."""
+
+    PLACED = "placed"
+    CONTRACTED = "contracted"
+    DECLINED = "declined"
+
+
+class ContractStatus(StrEnum):
+    """The states of T-14 §10.1: 02 negotiating, 03/0301 signed, 05 performing, 06 ended."""
+
+    NEGOTIATING = "negotiating"  # 02 协商
+    SIGNED_BY_OPERATOR = "signed_by_operator"  # 03 签订
+    PERFORMING = "performing"  # 05 履行中 (0301 签订成功 happened)
+    TERMINATED = "terminated"  # 06 终止
+
+
+@dataclass(frozen=True)
+class ProductVersion:
+    """An immutable version of a product: the released files and how they are served.
+
+    ``entitlement`` and ``grant`` are carried along so that the end of either stops the product.
+    """
+
+    id: ProductId
+    release: Ref
+    release_id: ReleaseId
+    entitlement: EntitlementId
+    grant: GrantId
+    operator: PartyId
+    kind: ProductKind
+    title: str
+    summary: str
+    product_class: ProductClass
+    purpose: str
+    price: PriceRule
+    artifact_sha256: str
+    artifact_name: str
+    verification: VerificationDefinition | None
+    status: ProductStatus
+    created_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """This version, bound to its release and definition."""
+        return Ref(
+            "product", self.id,
+            digest_of((self.release, self.kind, self.title, self.product_class, self.artifact_sha256, self.verification)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A product on the market: price as marginal tiers of yuan per charged call; free for the public class."""
+
+    id: ListingId
+    product: Ref
+    product_id: ProductId
+    operator: PartyId
+    title: str
+    product_class: ProductClass
+    tiers: tuple[Tier, ...]
+    charges_no_record: bool
+    status: ListingStatus
+    listed_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """This listing, bound to product and price."""
+        return Ref("listing", self.id, digest_of((self.product, self.tiers, self.charges_no_record)))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A consumer asks for a listed product under a proposed usage policy."""
+
+    id: OrderId
+    listing: Ref
+    listing_id: ListingId
+    consumer: PartyId
+    placed_by: PersonId
+    policy: UsagePolicy
+    status: OrderStatus
+    placed_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """This order, bound to listing and policy."""
+        return Ref("order", self.id, digest_of((self.listing, self.consumer, self.policy)))
+
+
+@dataclass(frozen=True)
+class ContractTerms:
+    """What both sides sign."""
+
+    order: Ref
+    product: Ref
+    product_id: ProductId
+    grant: GrantId
+    operator: PartyId
+    consumer: PartyId
+    tiers: tuple[Tier, ...]
+    charges_no_record: bool
+    policy: UsagePolicy
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract (数字合约). ``code`` is the 47-character identifier of T-14."""
+
+    id: ContractId
+    code: str
+    terms: ContractTerms
+    status: ContractStatus
+    created_at: datetime
+    operator_signer: PersonId | None = None
+    consumer_signer: PersonId | None = None
+    ended_at: datetime | None = None
+    end_reason: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the terms: what both sides sign."""
+        return digest_of(self.terms)
+
+    @property
+    def ref(self) -> Ref:
+        """This contract, bound to its terms."""
+        return Ref("contract", self.id, self.digest)

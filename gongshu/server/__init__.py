@@ -1,0 +1,1 @@
+"""Settings, wiring, ASGI apps, problem responses, command line, worker, migrations. Knows everybody."""
