@@ -48,6 +48,11 @@ NEEDS = {
 }
 
 
+def install_line(packages: list[str]) -> str:
+    """Return the command that a person would run."""
+    return f"sudo apt-get update && sudo apt-get install --yes --no-install-recommends {' '.join(packages)}"
+
+
 def install(packages: list[str]) -> int:
     """Install with apt, quietly, without questions, waiting for another apt to finish."""
     print(f"Installing Debian packages: {' '.join(packages)} …", flush=True)
@@ -82,8 +87,7 @@ def main(arguments: list[str]) -> int:
     advise = "--advise" in arguments
     if not advise and os.geteuid() == 0 and shutil.which("apt-get"):
         return install(missing)
-    line = f"sudo apt-get update && sudo apt-get install --yes --no-install-recommends {' '.join(missing)}"
-    print(f"Missing Debian packages. Run: {line}", file=sys.stderr)
+    print(f"Missing Debian packages. Run: {install_line(missing)}", file=sys.stderr)
     return 0 if advise else 3
 
 
