@@ -87,7 +87,7 @@ check: $(DEV_STAMP) ## Check format, lint, types, import contracts, generated fi
 	try $(BIN)/ruff format --check --quiet $(CODE); \
 	try $(BIN)/ruff check --quiet $(CODE); \
 	try $(BIN)/mypy --strict gongshu; \
-	try $(BIN)/lint-imports --no-cache; \
+	try $(BIN)/lint-imports --no-cache --no-logo; \
 	try $(BIN)/python tools/generate.py --check; \
 	try $(BIN)/python tools/locks.py; \
 	if (($${#failed[@]})); then printf 'failed: %s\n' "$${failed[@]}" >&2; exit 1; fi; \

@@ -8,13 +8,13 @@ Nothing missing: silent, at once. Something missing: installed through apt when 
 code 3 (with ``--advise`` the line and exit code 0: the tests that need it then skip with the reason).
 """
 
-import glob
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 APT_TIMEOUT_SECONDS = 900
 
@@ -25,20 +25,20 @@ def has_program(name: str) -> Callable[[], bool]:
 
 
 def has_file(pattern: str) -> Callable[[], bool]:
-    """Return a check for a file."""
-    return lambda: bool(glob.glob(pattern))
+    """Return a check for a file, as a pattern below the root folder."""
+    return lambda: next(Path("/").glob(pattern), None) is not None
 
 
 def has_venv() -> bool:
     """Say whether a virtual environment with pip exists or can be made."""
-    return os.path.exists(".venv/bin/pip") or importlib.util.find_spec("ensurepip") is not None
+    return Path(".venv/bin/pip").exists() or importlib.util.find_spec("ensurepip") is not None
 
 
 VENV = ("python3-venv", has_venv)
 BUBBLEWRAP = ("bubblewrap", has_program("bwrap"))
 CHROMIUM = ("chromium", has_program("chromium"))
-POSTGRESQL = ("postgresql", has_file("/usr/lib/postgresql/*/bin/postgres"))
-FONTS = ("fonts-noto-cjk", has_file("/usr/share/fonts/opentype/noto/NotoSansCJK*"))
+POSTGRESQL = ("postgresql", has_file("usr/lib/postgresql/*/bin/postgres"))
+FONTS = ("fonts-noto-cjk", has_file("usr/share/fonts/opentype/noto/NotoSansCJK*"))
 WRK = ("wrk", has_program("wrk"))
 
 NEEDS = {

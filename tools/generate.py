@@ -1,0 +1,281 @@
+"""Write the files that are made from the code, or prove that they are current.
+
+    python tools/generate.py            write what changed
+    python tools/generate.py --check    change nothing; exit 1 and name what is stale
+
+A generator is a function that returns {path: text}. A part of the package that does not exist yet yields nothing; one
+that exists and does not import is an error.
+"""
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import json
+import pkgutil
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = (
+    "base", "access", "audit", "metering", "parties", "policies", "catalog", "registry", "grants", "scenarios",
+    "compute", "egress", "products", "delivery", "billing", "supervision", "connector", "console", "server",
+)  # fmt: skip
+HEAD = "<!-- Made by tools/generate.py from the code; `make fix` rewrites it. -->\n"
+DIFF_LINES_MAX = 20
+
+Files = dict[str, str]
+GENERATORS: list[Callable[[], Files]] = []
+
+
+def generator(function: Callable[[], Files]) -> Callable[[], Files]:
+    """Register a generator."""
+    GENERATORS.append(function)
+    return function
+
+
+def exists(name: str) -> bool:
+    """Say whether a module of the package is there, without importing it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def modules_of(room: str) -> Iterator[ModuleType]:
+    """Import and yield every module of a room, except migrations, which Alembic alone runs."""
+    if not exists(f"gongshu.{room}"):
+        return
+    package = importlib.import_module(f"gongshu.{room}")
+    yield package
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if ".migrations" not in found.name and not found.name.endswith("__main__"):
+            yield importlib.import_module(found.name)
+
+
+def cell(text: object) -> str:
+    """Return text that stays inside one cell of a Markdown table."""
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def table(heads: list[str], rows: list[list[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *[[cell(value) for value in row] for row in rows]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+# ------------------------------------------------------------------------------------------------------- reasons
+
+
+@generator
+def reasons() -> Files:
+    """List every reason for refusing, by room, from ``gongshu.base.decisions.RULES``."""
+    decisions = importlib.import_module("gongshu.base.decisions")
+    seen: set[str] = set()
+    parts = []
+    for room in ROOMS:
+        found = {
+            value.code: value
+            for module in modules_of(room)
+            for value in vars(module).values()
+            if isinstance(value, decisions.Rule) and value.code not in seen
+        }
+        seen |= set(found)
+        if found:
+            parts.append(f"\n## {room}\n\n{reasons_table([found[code] for code in sorted(found)])}")
+    rest = [decisions.RULES[code] for code in sorted(set(decisions.RULES) - seen)]
+    if rest:
+        parts.append(f"\n## Made in place\n\n{reasons_table(rest)}")
+    text = (
+        f"{HEAD}# Reasons for refusing · 拒绝理由\n\n"
+        "Every refusal names all its reasons. The code is stable; `{…}` stands for names and numbers of the case, never "
+        "for a data value. `kind` decides the HTTP status and the exit code.\n"
+    )
+    return {"docs/reference/reasons.md": text + "".join(parts)}
+
+
+def reasons_table(rules: list[Any]) -> str:
+    """Return the table of some rules."""
+    return table(
+        ["code", "kind", "what is wrong", "what makes it right", "source"],
+        [
+            [
+                f"`{rule.code}`", rule.kind.value, f"{rule.what.zh}<br>{rule.what.en}",
+                f"{rule.fix.zh}<br>{rule.fix.en}", rule.law or "—",
+            ]
+            for rule in rules
+        ],
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------ statuses
+
+
+@generator
+def statuses() -> Files:
+    """Draw every status table: each dictionary in a rules module whose name ends with ``TRANSITIONS``."""
+    parts = []
+    for room in ROOMS:
+        drawn: set[int] = set()
+        for module in modules_of(room):
+            for name, value in sorted(vars(module).items()):
+                is_table = name.endswith("TRANSITIONS") and isinstance(value, dict) and value
+                if is_table and ".rules" in module.__name__ and id(value) not in drawn:
+                    drawn.add(id(value))
+                    parts.append(status_section(room, name, value))
+    text = (
+        f"{HEAD}# Statuses · 状态图\n\n"
+        "Each arrow is an action and who takes it. What is not drawn is refused with `wrong-status`.\n"
+    )
+    return {"docs/reference/statuses.md": text + "".join(parts)} if parts else {}
+
+
+def status_section(room: str, name: str, transitions: dict[Any, Any]) -> str:
+    """Return the heading and the diagram of one status table."""
+    enum = type(next(iter(transitions))[0])
+    title = name.removesuffix("TRANSITIONS").strip("_").replace("_", " ").capitalize() if enum is str else enum.__name__
+    order = list(enum) if enum is not str else sorted({at for at, _ in transitions})
+    arrows = [(at, action, after, who) for (at, action), (after, who) in transitions.items()]
+    reached = {after for at, _, after, _ in arrows if after != at}
+    left = {at for at, _, after, _ in arrows if after != at}
+    used = [status for status in order if status in reached | left or any(at == status for at, *_ in arrows)]
+    # A ring has no status that is never reached; it starts where the list of statuses starts.
+    first = [status for status in used if status not in reached] or used[:1]
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {node(status)}" for status in first]
+    lines += [f"    {node(at)} --> {node(after)}: {action} ({who_text(who)})" for at, action, after, who in arrows]
+    lines += [f"    {node(status)} --> [*]" for status in used if status not in left]
+    diagram = "\n".join(lines)
+    return f"\n## {room}: {title}\n\n```mermaid\n{diagram}\n```\n"
+
+
+def node(status: object) -> str:
+    """Return a status as a name that Mermaid reads as one word."""
+    return str(status).replace("-", "_")
+
+
+def who_text(who: object) -> str:
+    """Return who takes a step: a role, several, or a word."""
+    if isinstance(who, (tuple, list, set, frozenset)):
+        return ", ".join(sorted(str(one) for one in who))
+    return str(who)
+
+
+# -------------------------------------------------------------------------------------------------------- access
+
+
+@generator
+def access() -> Files:
+    """Write the table of roles and permissions, once to read and once to review as a diff."""
+    if not exists("gongshu.access.rules"):
+        return {}
+    held = importlib.import_module("gongshu.access.rules").ROLE_PERMISSIONS
+    types = importlib.import_module("gongshu.access.types")
+    holders = {
+        permission.value: [role.value for role in types.Role if permission in held.get(role, ())]
+        for permission in types.Permission
+    }
+    width = max(map(len, holders))
+    snapshot = "".join(f"{permission:<{width}}  {', '.join(roles) or '—'}\n" for permission, roles in holders.items())
+    roles = [role.value for role in types.Role]
+    matrix = table(
+        ["permission", *roles],
+        [[f"`{name}`", *("●" if role in holding else "" for role in roles)] for name, holding in holders.items()],
+    )
+    text = (
+        f"{HEAD}# Access · 角色与权限\n\n"
+        "Permissions are written `<scope>:<resource>:<action>`. Holding one is necessary, never sufficient: the rules of "
+        "the room decide the case.\n\n"
+    )
+    return {"docs/reference/access.md": text + matrix, "tests/snapshots/access-matrix.txt": snapshot}
+
+
+# ---------------------------------------------------------------------------------------------------- parameters
+
+
+@generator
+def parameters() -> Files:
+    """List the dated parameters with their sources."""
+    path = ROOT / "gongshu" / "server" / "parameters.toml"
+    if not path.exists():
+        return {}
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))["parameter"]
+    rows = [
+        [
+            f"`{entry['key']}`", f"{entry['value']} {entry['unit']}", f"{entry['start']} – {entry.get('end', '')}",
+            f"{entry['title_zh']}<br>{entry['title_en']}", entry["source"], entry["confidence"],
+        ]
+        for entry in sorted(entries, key=lambda entry: (entry["key"], entry["start"]))
+    ]  # fmt: skip
+    text = (
+        f"{HEAD}# Parameters · 参数\n\n"
+        "Every number of a law, a standard or our own design, from its first day (inclusive) to its last (exclusive). A "
+        "case keeps the value of its day. `confirmed`: read in the text in force; `confirmed-draft`: in a draft; "
+        "`secondary`: in a report about it; `memory`: to be looked up; `design`: ours.\n\n"
+    )
+    heads = ["key", "value", "in force", "what", "source", "confidence"]
+    return {"docs/reference/parameters.md": text + table(heads, rows)}
+
+
+# ------------------------------------------------------------------------------------------------------- openapi
+
+
+@generator
+def openapi() -> Files:
+    """Write the API document of the application as it is wired."""
+    if not exists("gongshu.server.asgi"):
+        return {}
+    document = importlib.import_module("gongshu.server.asgi").openapi_document()
+    return {"openapi/gongshu.json": json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"}
+
+
+# --------------------------------------------------------------------------------------------------------- shell
+
+
+def stale_files() -> dict[str, tuple[str, str]]:
+    """Return {path: (on disk, as it should be)} of every file that is not current."""
+    made: Files = {}
+    for make in GENERATORS:
+        made |= make()
+    stale = {}
+    for name, text in made.items():
+        path = ROOT / name
+        on_disk = path.read_text(encoding="utf-8") if path.exists() else ""
+        if on_disk != text:
+            stale[name] = (on_disk, text)
+    return stale
+
+
+def show(name: str, on_disk: str, text: str) -> None:
+    """Print the first lines of a difference."""
+    lines = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), name, "as made now", n=0, lineterm=""))
+    print("\n".join(lines[:DIFF_LINES_MAX] + (["…"] if len(lines) > DIFF_LINES_MAX else [])))
+
+
+def main() -> int:
+    """Check or write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is stale")
+    check = parser.parse_args().check
+    sys.path.insert(0, str(ROOT))
+    stale = stale_files()
+    for name, (on_disk, text) in sorted(stale.items()):
+        if check:
+            show(name, on_disk, text)
+        else:
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+    if check and stale:
+        print(f"stale: {', '.join(sorted(stale))}; run `make fix`")
+    elif not stale:
+        print("generated files are current")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
