@@ -14,6 +14,7 @@ import importlib.util
 import json
 import pkgutil
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -229,25 +230,60 @@ def openapi() -> Files:
     """Write the API document of the application as it is wired."""
     if not exists("gongshu.server.asgi"):
         return {}
-    document = importlib.import_module("gongshu.server.asgi").openapi_document()
+    make_site = importlib.import_module("gongshu.server.wiring").make_site
+    with tempfile.TemporaryDirectory() as home:
+        document = importlib.import_module("gongshu.server.asgi").create_app(make_site(Path(home))).openapi()
     return {"openapi/gongshu.json": json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"}
+
+
+# ------------------------------------------------------------------------------------------------------ commands
+
+
+@generator
+def commands() -> Files:
+    """List the commands and their arguments, from the parser itself."""
+    if not exists("gongshu.server.cli"):
+        return {}
+    parser = importlib.import_module("gongshu.server.cli")._parser()  # noqa: SLF001 - its only other reader is main
+    text = f"{HEAD}# Commands · 命令\n\nExit codes: 0 done, 2 wrong arguments, 10 and above: refused, by kind.\n\n"
+    return {"docs/reference/commands.md": text + table(["command", "what it does", "arguments"], command_rows(parser))}
+
+
+def command_rows(parser: argparse.ArgumentParser, text: str = "") -> list[list[object]]:
+    """Return a row for each command below ``parser``."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+    if below:
+        helps = {choice.dest: choice.help or "" for choice in below[0]._choices_actions}  # noqa: SLF001
+        return [
+            row for name, sub in below[0].choices.items() for row in command_rows(sub, sub.description or helps[name])
+        ]
+    arguments = [
+        f"`{', '.join(action.option_strings) or action.metavar or action.dest}` {action.help or ''}".strip()
+        for action in parser._actions  # noqa: SLF001
+        if not isinstance(action, argparse._HelpAction)  # noqa: SLF001
+    ]
+    return [[f"`{parser.prog}`", text, "<br>".join(arguments)]]
 
 
 # --------------------------------------------------------------------------------------------------------- shell
 
 
-def stale_files() -> dict[str, tuple[str, str]]:
-    """Return {path: (on disk, as it should be)} of every file that is not current."""
+def stale_files() -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Return {path: (on disk, as it should be)} of every file that is not current, and what could not be made."""
     made: Files = {}
+    broken = []
     for make in GENERATORS:
-        made |= make()
+        try:
+            made |= make()
+        except Exception as error:  # noqa: BLE001 - one broken generator must not hide the others; it still fails
+            broken.append(f"{make.__name__}: {type(error).__name__}: {error}")
     stale = {}
     for name, text in made.items():
         path = ROOT / name
         on_disk = path.read_text(encoding="utf-8") if path.exists() else ""
         if on_disk != text:
             stale[name] = (on_disk, text)
-    return stale
+    return stale, broken
 
 
 def show(name: str, on_disk: str, text: str) -> None:
@@ -262,7 +298,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is stale")
     check = parser.parse_args().check
     sys.path.insert(0, str(ROOT))
-    stale = stale_files()
+    stale, broken = stale_files()
     for name, (on_disk, text) in sorted(stale.items()):
         if check:
             show(name, on_disk, text)
@@ -272,9 +308,11 @@ def main() -> int:
             print(f"wrote {name}")
     if check and stale:
         print(f"stale: {', '.join(sorted(stale))}; run `make fix`")
-    elif not stale:
+    for fault in broken:
+        print(f"could not be made: {fault}", file=sys.stderr)
+    if not stale and not broken:
         print("generated files are current")
-    return 1 if check and stale else 0
+    return 1 if broken or (check and stale) else 0
 
 
 if __name__ == "__main__":
