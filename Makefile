@@ -25,7 +25,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo check fix lock bench clean test $(addprefix test-,$(TEST_KINDS))
+.PHONY: help setup demo check fix lock bench clean test
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
