@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from gongshu.access.types import Role
+from gongshu.access.types import Actor, Role
 from gongshu.base.digest import Ref, digest_of
 from gongshu.base.ids import PartyId, PersonId
 
@@ -73,3 +73,12 @@ class ApiToken:
     label: str
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def ref(self) -> Ref:
+        """This token; nothing of the secret is in it but its SHA-256."""
+        return Ref("api_token", self.id, digest_of(self))
+
+
+ANONYMOUS = Actor(PersonId("anonymous"), PartyId("public"), frozenset({Role.PUBLIC}), name="")
+"""Somebody who has not signed in."""
