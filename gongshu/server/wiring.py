@@ -123,3 +123,8 @@ def make_site(home: Path, *, database_url: str = "", is_demo: bool = False, cloc
         home=home,
         is_demo=is_demo,
     )
+
+
+def gateway_clock(home: Path) -> Clock:
+    """Return the clock of a gateway: the demo's moved time in a demo's home, else the machine's."""
+    return DemoClock(home / "clock.json") if (home / "demo").exists() else real_clock

@@ -1,0 +1,24 @@
+"""Brings the control database to the present schema. Migrations are in ``migrations/versions``."""
+
+from importlib.resources import files
+from typing import cast
+
+from alembic import command
+from alembic.config import Config
+
+from gongshu.base.site import Site
+from gongshu.server import rooms  # noqa: F401 - puts every table on the one MetaData
+from gongshu.server.database import ControlDatabase
+
+
+def alembic_config(database: ControlDatabase) -> Config:
+    """Return Alembic's configuration for ``database``, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(files("gongshu.server").joinpath("migrations")))
+    config.attributes["engine"] = database.engine
+    return config
+
+
+def upgrade(site: Site) -> None:
+    """Run the migrations that are missing."""
+    command.upgrade(alembic_config(cast(ControlDatabase, site.db)), "head")

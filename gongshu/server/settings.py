@@ -1,0 +1,30 @@
+"""Settings: the few things an installation decides, read from the environment once at start."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where state lies and where the servers listen."""
+
+    home: Path
+    database_url: str
+    host: str
+    console_port: int
+    gateway_port: int
+
+    @staticmethod
+    def from_environment(environment: dict[str, str] | None = None) -> "Settings":
+        """Return the settings: ``GONGSHU_HOME`` (``./var``), ``GONGSHU_DATABASE_URL`` (SQLite in the home folder),
+        ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001).
+        """  # fmt: skip
+        read = dict(os.environ) if environment is None else environment
+        return Settings(
+            home=Path(read.get("GONGSHU_HOME", "var")).absolute(),
+            database_url=read.get("GONGSHU_DATABASE_URL", ""),
+            host=read.get("GONGSHU_HOST", "127.0.0.1"),
+            console_port=int(read.get("GONGSHU_PORT", "8000")),
+            gateway_port=int(read.get("GONGSHU_GATEWAY_PORT", "8001")),
+        )
