@@ -39,7 +39,7 @@ TODO = re.compile(r"(#|//|<!--|/\*)\s*(TODO|FIXME|XXX)\b(?!.*#\d+)")
 def files_of_the_project() -> tuple[Path, ...]:
     """Every file that is tracked or would be."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
