@@ -108,6 +108,9 @@ class Listing:
     charges_no_record: bool
     status: ListingStatus
     listed_at: datetime
+    summary: str = ""
+    purpose: str = ""
+    delisted_reason: str = ""
 
     @property
     def ref(self) -> Ref:
@@ -127,6 +130,7 @@ class Order:
     policy: UsagePolicy
     status: OrderStatus
     placed_at: datetime
+    operator: PartyId = PartyId("")  # whose listing it is: the other side
 
     @property
     def ref(self) -> Ref:
@@ -162,6 +166,7 @@ class Contract:
     consumer_signer: PersonId | None = None
     ended_at: datetime | None = None
     end_reason: str = ""
+    performing_since: datetime | None = None  # when both had signed
 
     @property
     def digest(self) -> str:

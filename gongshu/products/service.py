@@ -1,0 +1,398 @@
+"""Released outputs become products; products are listed, ordered and contracted; all of it stops with the grant."""
+
+from dataclasses import replace
+
+from gongshu.access import service as access
+from gongshu.access.types import Actor, Permission, Role
+from gongshu.audit import service as audit
+from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Permitted, Refused, decide
+from gongshu.base.digest import Ref, sha256_hex
+from gongshu.base.ids import (
+    ContractId,
+    EntitlementId,
+    GrantId,
+    JobId,
+    ListingId,
+    OrderId,
+    ProductId,
+    ReleaseId,
+)
+from gongshu.base.money import Tier
+from gongshu.base.paging import Page, PageRequest
+from gongshu.base.site import Site, Transaction
+from gongshu.compute import service as compute
+from gongshu.egress import service as egress
+from gongshu.grants import service as grants
+from gongshu.grants.types import Disposal, DisposalKind, Grant
+from gongshu.parties import service as parties
+from gongshu.policies.types import UsagePolicy
+from gongshu.products import rules, store
+from gongshu.products.types import (
+    Contract,
+    ContractStatus,
+    ContractTerms,
+    Listing,
+    ListingStatus,
+    Order,
+    OrderStatus,
+    ProductKind,
+    ProductStatus,
+    ProductVersion,
+)
+from gongshu.scenarios import service as scenarios
+from gongshu.scenarios.types import Entitlement
+
+SERIAL_CHARS = 8
+OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AGENCY})
+"""Roles that see every order and contract; all others see their own organisation's."""
+
+
+def _standing_in(tx: Transaction, product: ProductVersion) -> tuple[Entitlement, Grant]:
+    return scenarios.entitlement_in(tx, product.entitlement), grants.grant_in(tx, product.grant)
+
+
+# ------------------------------------------------------------------------------------------------------- products
+
+
+def define_product(
+    site: Site, actor: Actor, *, release_id: ReleaseId, title: str, summary: str, purpose: str = ""
+) -> ProductVersion:
+    """Make a product of a release. Kind, class, price rule and grant come from the job and its entitlement (27号 art.14).
+
+    ``purpose`` may repeat the approved one; another one is refused.
+    """
+    now = site.now()
+    with site.db.transaction() as tx:
+        release = egress.release_in(tx, release_id)
+        job = compute.job_in(tx, JobId(release.job.id))
+        entitlement = scenarios.entitlement_in(tx, EntitlementId(release.entitlement.id))
+        grant = grants.grant_in(tx, GrantId(entitlement.grant.id))
+        artifact = rules.artifact_of(release.files)
+        product = ProductVersion(
+            id=ProductId(site.ids.make("product")), release=release.ref, release_id=release.id,
+            entitlement=entitlement.id, grant=grant.id, operator=entitlement.operator,
+            kind=rules.KIND_OF_JOB[job.plan.kind], title=title.strip(), summary=summary.strip(),
+            product_class=entitlement.product_class, purpose=purpose or entitlement.purpose, price=entitlement.price,
+            artifact_sha256=artifact.sha256 if artifact else "", artifact_name=artifact.name if artifact else "",
+            verification=job.plan.verification, status=ProductStatus.ACTIVE, created_at=now,
+        )  # fmt: skip
+        decision = access.guard(
+            actor,
+            Permission.OPERATE_PRODUCT_WRITE,
+            lambda: rules.decide_define(product, actor.party, entitlement, grant, now),
+        )
+        audit.record(
+            tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
+            origins=(release.ref, entitlement.ref), facts={"kind": product.kind, "class": product.product_class},
+        )  # fmt: skip
+        if isinstance(decision, Permitted):
+            store.PRODUCTS.add(tx, product)
+    return decision.value_or_raise()
+
+
+def product_in(tx: Transaction, product_id: ProductId) -> ProductVersion:
+    """Return a product; refused with ``not-found`` when there is none."""
+    return store.PRODUCTS.get(tx, product_id)
+
+
+def products_in(tx: Transaction) -> tuple[ProductVersion, ...]:
+    """Return every product that calls can be made to: active, and served by look-up."""
+    return tuple(
+        product
+        for product in store.PRODUCTS.all(tx, status=ProductStatus.ACTIVE.value)
+        if product.kind is ProductKind.VERIFY
+    )
+
+
+def _sees_all(actor: Actor) -> bool:
+    return bool(actor.roles & OVERSIGHT)
+
+
+def get_product(site: Site, actor: Actor, product_id: ProductId) -> ProductVersion:
+    """Return a product: to its operator and supervisors always, to everybody else once it has been listed."""
+    access.require(actor, Permission.READ_LISTING_VIEW)
+    with site.db.reading() as tx:
+        product = store.PRODUCTS.get(tx, product_id)
+        is_known = store.LISTINGS.count(tx, product=product_id) > 0
+    if not (is_known or _sees_all(actor) or actor.party == product.operator):
+        raise Refused((NOT_FOUND.because(kind="product", id=product_id),))
+    return product
+
+
+def list_products(site: Site, actor: Actor, page: PageRequest) -> Page[ProductVersion]:
+    """Return products, newest first: all of them for supervisors, its own for an operator."""
+    access.require(actor, Permission.READ_CONTRACT_VIEW)
+    with site.db.reading() as tx:
+        if _sees_all(actor):
+            return store.PRODUCTS.page(tx, page)
+        return store.PRODUCTS.page(tx, page, operator=actor.party)
+
+
+# ------------------------------------------------------------------------------------------------------- listings
+
+
+def list_product(
+    site: Site, actor: Actor, product_id: ProductId, *, tiers: tuple[Tier, ...], charges_no_record: bool
+) -> Listing:
+    """Put a product on the market at marginal ``tiers`` of yuan per charged call (65号 §一, §二)."""
+    now = site.now()
+    with site.db.transaction() as tx:
+        product = store.PRODUCTS.get(tx, product_id)
+        entitlement, grant = _standing_in(tx, product)
+        listing = Listing(
+            id=ListingId(site.ids.make("listing")), product=product.ref, product_id=product.id,
+            operator=product.operator, title=product.title, product_class=product.product_class, tiers=tiers,
+            charges_no_record=charges_no_record, status=ListingStatus.LISTED, listed_at=now, summary=product.summary,
+            purpose=product.purpose,
+        )  # fmt: skip
+        others = store.LISTINGS.all(tx, product=product_id)
+        decision = access.guard(
+            actor,
+            Permission.OPERATE_LISTING_WRITE,
+            lambda: rules.decide_list(listing, actor.party, product, others, entitlement, grant, now),
+        )
+        audit.record(
+            tx, site, actor=actor, action="product.list", subject=listing.ref, decision=decision,
+            origins=(product.ref,), facts={"tiers": "; ".join(f"{t.up_to or '∞'}: {t.rate[:20]}" for t in tiers)},
+        )  # fmt: skip
+        if isinstance(decision, Permitted):
+            store.LISTINGS.add(tx, listing)
+    return decision.value_or_raise()
+
+
+def delist(site: Site, actor: Actor, listing_id: ListingId, reason: str = "") -> Listing:
+    """Take a listing off the market: no new orders; contracts that run end as agreed."""
+    with site.db.transaction() as tx:
+        listing = store.LISTINGS.get(tx, listing_id)
+        decision = access.guard(
+            actor, Permission.OPERATE_LISTING_WRITE, lambda: rules.decide_delist(listing, actor.party)
+        )
+        audit.record(tx, site, actor=actor, action="listing.delist", subject=listing.ref, decision=decision)
+        if isinstance(decision, Permitted):
+            decision = decide(replace(decision.value, delisted_reason=reason.strip()))
+            store.LISTINGS.save(tx, listing, decision.value_or_raise())
+    return decision.value_or_raise()
+
+
+def get_listing(site: Site, actor: Actor, listing_id: ListingId) -> Listing:
+    """Return a listing. The market is open to everybody (65号 §五)."""
+    access.require(actor, Permission.READ_LISTING_VIEW)
+    with site.db.reading() as tx:
+        return store.LISTINGS.get(tx, listing_id)
+
+
+def list_listings(site: Site, actor: Actor, page: PageRequest, *, listed_only: bool = True) -> Page[Listing]:
+    """Return what is on the market, newest first; with ``listed_only=False`` also what was."""
+    access.require(actor, Permission.READ_LISTING_VIEW)
+    with site.db.reading() as tx:
+        if listed_only:
+            return store.LISTINGS.page(tx, page, status=ListingStatus.LISTED.value)
+        return store.LISTINGS.page(tx, page)
+
+
+# --------------------------------------------------------------------------------------------------------- orders
+
+
+def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePolicy) -> Order:
+    """Ask for a listed product under a proposed usage policy, which may not go beyond product and authorization."""
+    now = site.now()
+    with site.db.transaction() as tx:
+        listing = store.LISTINGS.get(tx, listing_id)
+        product = store.PRODUCTS.get(tx, listing.product_id)
+        entitlement, grant = _standing_in(tx, product)
+        order = Order(
+            id=OrderId(site.ids.make("order")), listing=listing.ref, listing_id=listing.id, consumer=actor.party,
+            placed_by=actor.person, policy=policy, status=OrderStatus.PLACED, placed_at=now,
+            operator=listing.operator,
+        )  # fmt: skip
+        decision = access.guard(
+            actor,
+            Permission.CONSUME_ORDER_PLACE,
+            lambda: rules.decide_order(order, listing, product, entitlement, grant, now),
+        )
+        audit.record(
+            tx, site, actor=actor, action="order.place", subject=order.ref, decision=decision, origins=(listing.ref,),
+            facts={"calls_max": str(policy.calls_max), "purposes": ", ".join(policy.purposes)},
+        )  # fmt: skip
+        if isinstance(decision, Permitted):
+            store.ORDERS.add(tx, order)
+    return decision.value_or_raise()
+
+
+def _own_side(actor: Actor) -> dict[str, str]:
+    """Return the filter that leaves what the actor's organisation is a side of; empty for supervisors."""
+    if _sees_all(actor):
+        return {}
+    return {"operator": actor.party} if Role.OPERATOR in actor.roles else {"consumer": actor.party}
+
+
+def get_order(site: Site, actor: Actor, order_id: OrderId) -> Order:
+    """Return an order to its two sides and to supervisors."""
+    access.require(actor, Permission.READ_CONTRACT_VIEW)
+    with site.db.reading() as tx:
+        order = store.ORDERS.get(tx, order_id)
+    if not (_sees_all(actor) or actor.party in {order.consumer, order.operator}):
+        raise Refused((NOT_FOUND.because(kind="order", id=order_id),))
+    return order
+
+
+def list_orders(site: Site, actor: Actor, page: PageRequest) -> Page[Order]:
+    """Return the orders that the actor's organisation is a side of, newest first; all of them for supervisors."""
+    access.require(actor, Permission.READ_CONTRACT_VIEW)
+    with site.db.reading() as tx:
+        return store.ORDERS.page(tx, page, **_own_side(actor))
+
+
+# ------------------------------------------------------------------------------------------------------ contracts
+
+
+def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
+    """Put an order into the form that both sides sign, with its 47-character code (T-14 annex B)."""
+    now = site.now()
+    with site.db.transaction() as tx:
+        order = store.ORDERS.get(tx, order_id)
+        listing = store.LISTINGS.get(tx, order.listing_id)
+        product = store.PRODUCTS.get(tx, listing.product_id)
+        entitlement, grant = _standing_in(tx, product)
+        operator = parties.party_in(tx, product.operator)
+        contract_id = ContractId(site.ids.make("contract"))
+        code = rules.contract_code(
+            type_character=site.parameters.text("contract.code.type", site.today()),
+            credit_code=operator.credit_code,
+            region=operator.region[:4] if operator.region[:4].isdigit() else operator.credit_code[2:6],
+            drawn_up_at=now,
+            serial=sha256_hex(contract_id.encode())[:SERIAL_CHARS],
+        )
+        terms = ContractTerms(
+            order=order.ref, product=product.ref, product_id=product.id, grant=product.grant,
+            operator=product.operator, consumer=order.consumer, tiers=listing.tiers,
+            charges_no_record=listing.charges_no_record, policy=order.policy,
+        )  # fmt: skip
+        contract = Contract(contract_id, code, terms, ContractStatus.NEGOTIATING, now)
+        decision = access.guard(
+            actor,
+            Permission.OPERATE_CONTRACT_SIGN,
+            lambda: rules.decide_draw_up(contract, order, product, actor.party, entitlement, grant, now),
+        )
+        audit.record(
+            tx, site, actor=actor, action="contract.draw_up", subject=contract.ref, decision=decision,
+            origins=(order.ref, product.ref), facts={"code": code},
+        )  # fmt: skip
+        if isinstance(decision, Permitted):
+            store.CONTRACTS.add(tx, contract)
+            store.ORDERS.save(tx, order, replace(order, status=OrderStatus.CONTRACTED))
+    return decision.value_or_raise()
+
+
+def _guard_side(actor: Actor, contract: Contract, decision: Decision[Contract]) -> Decision[Contract]:
+    """Let each side act with its own permission; to everybody else the contract does not exist."""
+    if actor.party not in {contract.terms.operator, contract.terms.consumer}:
+        return Denied((NOT_FOUND.because(kind="contract", id=contract.id),))
+    is_operator = actor.party == contract.terms.operator
+    needed = Permission.OPERATE_CONTRACT_SIGN if is_operator else Permission.CONSUME_CONTRACT_SIGN
+    return access.guard(actor, needed, lambda: decision)
+
+
+def sign_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:
+    """Sign for the actor's side: the operator first, then the consumer; after both the contract is performed."""
+    now = site.now()
+    with site.db.transaction() as tx:
+        contract = store.CONTRACTS.get(tx, contract_id)
+        product = store.PRODUCTS.get(tx, contract.terms.product_id)
+        entitlement, grant = _standing_in(tx, product)
+        decision = _guard_side(
+            actor,
+            contract,
+            rules.decide_sign(contract, actor.party, actor.person, product, entitlement, grant, now),
+        )
+        audit.record(
+            tx, site, actor=actor, action="contract.sign", subject=contract.ref, decision=decision,
+            facts={"side": "operator" if actor.party == contract.terms.operator else "consumer"},
+        )  # fmt: skip
+        if isinstance(decision, Permitted):
+            store.CONTRACTS.save(tx, contract, decision.value)
+    return decision.value_or_raise()
+
+
+def terminate_contract(site: Site, actor: Actor, contract_id: ContractId, reason: str) -> Contract:
+    """End a contract early; the other side reads the reason. Calls are refused from the gateway's next snapshot on."""
+    now = site.now()
+    with site.db.transaction() as tx:
+        contract = store.CONTRACTS.get(tx, contract_id)
+        decision = _guard_side(actor, contract, rules.decide_terminate(contract, reason, now))
+        audit.record(tx, site, actor=actor, action="contract.terminate", subject=contract.ref, decision=decision)
+        if isinstance(decision, Permitted):
+            store.CONTRACTS.save(tx, contract, decision.value)
+    return decision.value_or_raise()
+
+
+def contract_in(tx: Transaction, contract_id: ContractId) -> Contract:
+    """Return a contract; refused with ``not-found`` when there is none."""
+    return store.CONTRACTS.get(tx, contract_id)
+
+
+def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
+    """Return every contract that was ever performed: those that still are, and those that ended since.
+
+    The gateway needs both, to tell a caller that the contract ended rather than that there is none.
+    """
+    found = store.CONTRACTS.all(tx, status=(ContractStatus.PERFORMING.value, ContractStatus.TERMINATED.value))
+    return tuple(contract for contract in found if contract.performing_since is not None)
+
+
+def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:
+    """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
+    product = store.PRODUCTS.get(tx, contract.terms.product_id)
+    return rules.decide_serve(contract, product, *_standing_in(tx, product), site.now())
+
+
+def get_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:
+    """Return a contract to its two sides and to supervisors."""
+    access.require(actor, Permission.READ_CONTRACT_VIEW)
+    with site.db.reading() as tx:
+        contract = store.CONTRACTS.get(tx, contract_id)
+    if not (_sees_all(actor) or actor.party in {contract.terms.operator, contract.terms.consumer}):
+        raise Refused((NOT_FOUND.because(kind="contract", id=contract_id),))
+    return contract
+
+
+def list_contracts(site: Site, actor: Actor, page: PageRequest) -> Page[Contract]:
+    """Return the contracts that the actor's organisation is a side of, newest first; all of them for supervisors."""
+    access.require(actor, Permission.READ_CONTRACT_VIEW)
+    with site.db.reading() as tx:
+        return store.CONTRACTS.page(tx, page, **_own_side(actor))
+
+
+# ----------------------------------------------------------------------------------------------------------- stop
+
+
+def _stopped(tx: Transaction, site: Site, actor: Actor, action: str, subject: Ref, origin: Ref) -> None:
+    audit.record(
+        tx, site, actor=actor, action=action, subject=subject, decision=decide(subject), facts={"grant": origin.id}
+    )
+
+
+def stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, reason: str) -> tuple[Disposal, ...]:
+    """Stop every product under a grant with its listings, orders and contracts; part of the end of the grant."""
+    now = site.now()
+    grant = grants.grant_in(tx, grant_id).ref
+    disposals: list[Disposal] = []
+    for product in store.PRODUCTS.all(tx, grant=grant_id, status=ProductStatus.ACTIVE.value):
+        store.PRODUCTS.save(tx, product, replace(product, status=ProductStatus.STOPPED))
+        _stopped(tx, site, actor, "product.stop", product.ref, grant)
+        disposals.append(Disposal(DisposalKind.ARTIFACT, product.ref, "destroy-artifact"))
+        for listing in store.LISTINGS.all(tx, product=product.id):
+            for order in store.ORDERS.all(tx, listing=listing.id, status=OrderStatus.PLACED.value):
+                store.ORDERS.save(tx, order, replace(order, status=OrderStatus.DECLINED))
+                _stopped(tx, site, actor, "order.stop", order.ref, grant)
+            if listing.status is ListingStatus.LISTED:
+                off = replace(listing, status=ListingStatus.DELISTED, delisted_reason=reason)
+                store.LISTINGS.save(tx, listing, off)
+                _stopped(tx, site, actor, "listing.stop", listing.ref, grant)
+    for contract in store.CONTRACTS.all(tx, grant=grant_id):
+        if (contract.status, "stop") in rules.CONTRACT_TRANSITIONS:
+            ended = replace(contract, status=ContractStatus.TERMINATED, ended_at=now, end_reason=reason)
+            store.CONTRACTS.save(tx, contract, ended)
+            _stopped(tx, site, actor, "contract.stop", contract.ref, grant)
+            disposals.append(Disposal(DisposalKind.CONTRACT, contract.ref, "settle-and-confirm-destruction"))
+    return tuple(disposals)
