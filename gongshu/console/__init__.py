@@ -1,1 +1,1 @@
-"""Server-rendered pages by role. Calls services; owns no rule and no table."""
+"""Server-rendered pages by role, in Chinese and English. Calls services; owns no rule and no table."""

@@ -1,0 +1,306 @@
+"""What the pages call each status, role and use, and the colour that goes with it.
+
+``LABELS`` is complete: a test fails when an enum gains a member without a word.
+"""
+
+from enum import Enum
+
+from gongshu.access.types import Role
+from gongshu.audit.types import Outcome
+from gongshu.billing.types import ShareKind
+from gongshu.catalog.types import DataType, Meaning
+from gongshu.compute.types import JobKind, JobStatus
+from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
+from gongshu.grants.types import (
+    AgreementStatus,
+    DisposalKind,
+    GrantStatus,
+    Mode,
+    PlanStatus,
+    ProductClass,
+    Right,
+    SelectionMethod,
+)
+from gongshu.metering.types import ResultCode
+from gongshu.policies.types import Grade, MaskKind, Use
+from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus
+from gongshu.registry.types import RegistrationStatus
+from gongshu.scenarios.types import EntitlementStatus, ScenarioStatus
+
+Word = tuple[str, str]
+
+
+def word(context: str, text: str) -> Word:
+    """Mark a word for translation in its context; read by the extraction of the catalogs."""
+    return context, text
+
+
+LABELS: dict[Enum, Word] = {
+    Role.SUPPLIER: word("role", "Data supplier"),
+    Role.REGISTRAR: word("role", "Registrar"),
+    Role.AUTHORISING_BODY: word("role", "Authorising body"),
+    Role.IMPLEMENTING_AGENCY: word("role", "Implementing agency"),
+    Role.OPERATOR: word("role", "Operator"),
+    Role.ASSESSOR: word("role", "Assessor"),
+    Role.DEVELOPER: word("role", "Developer"),
+    Role.REVIEWER: word("role", "Output reviewer"),
+    Role.CONSUMER: word("role", "Data consumer"),
+    Role.AUDITOR: word("role", "Auditor"),
+    Role.PLATFORM_ADMINISTRATOR: word("role", "Platform administrator"),
+    Role.PUBLIC: word("role", "Public"),
+    Use.REVEAL: word("use", "Reveal"),
+    Use.GROUP: word("use", "Group"),
+    Use.TOTAL: word("use", "Total"),
+    Use.RANK: word("use", "Rank"),
+    Use.JOIN: word("use", "Join"),
+    Use.FILTER: word("use", "Filter"),
+    Use.COMPARE: word("use", "Compare"),
+    Grade.DIRECT_IDENTIFIER: word("grade", "Direct identifier"),
+    Grade.SENSITIVE: word("grade", "Sensitive"),
+    Grade.QUASI_IDENTIFIER: word("grade", "Quasi-identifier"),
+    Grade.ORDINARY: word("grade", "Ordinary"),
+    Grade.OPEN: word("grade", "Openly published"),
+    MaskKind.NAME: word("mask", "Name: first character kept"),
+    MaskKind.ID_CARD: word("mask", "Identity card: 6 + 4 kept"),
+    MaskKind.PHONE: word("mask", "Phone: 3 + 4 kept"),
+    MaskKind.ADDRESS_DISTRICT: word("mask", "Address: down to the district"),
+    MaskKind.BANK_CARD: word("mask", "Bank card: last 4 kept"),
+    MaskKind.MAILBOX: word("mask", "Mailbox: domain kept"),
+    MaskKind.MONTH: word("mask", "Date: month kept"),
+    MaskKind.BAND: word("mask", "Number: banded"),
+    MaskKind.KEYED_HASH: word("mask", "Keyed hash"),
+    DataType.TEXT: word("type", "Text"),
+    DataType.INTEGER: word("type", "Integer"),
+    DataType.DECIMAL: word("type", "Decimal"),
+    DataType.DATE: word("type", "Date"),
+    DataType.TIMESTAMP: word("type", "Time"),
+    DataType.BOOLEAN: word("type", "Yes or no"),
+    Meaning.CREDIT_CODE: word("meaning", "Credit code"),
+    Meaning.ID_CARD: word("meaning", "Identity card"),
+    Meaning.PHONE: word("meaning", "Phone"),
+    Meaning.PERSON_NAME: word("meaning", "Person's name"),
+    Meaning.ORGANISATION_NAME: word("meaning", "Organisation's name"),
+    Meaning.ADDRESS: word("meaning", "Address"),
+    Meaning.BANK_CARD: word("meaning", "Bank card"),
+    Meaning.MAILBOX: word("meaning", "Mailbox"),
+    Meaning.DATE: word("meaning", "Date"),
+    Meaning.AMOUNT: word("meaning", "Amount"),
+    Meaning.CURRENCY: word("meaning", "Currency"),
+    Meaning.REGION: word("meaning", "Region"),
+    Meaning.CATEGORY: word("meaning", "Category"),
+    Meaning.FREE_TEXT: word("meaning", "Free text"),
+    Meaning.NUMBER: word("meaning", "Number"),
+    Meaning.UNKNOWN: word("meaning", "Not recognised"),
+    RegistrationStatus.SUBMITTED: word("registration", "Submitted"),
+    RegistrationStatus.RETURNED: word("registration", "Returned for supplement"),
+    RegistrationStatus.ACCEPTED: word("registration", "Accepted, under review"),
+    RegistrationStatus.PUBLICITY: word("registration", "In publicity"),
+    RegistrationStatus.OBJECTED: word("registration", "Objection under re-check"),
+    RegistrationStatus.TERMINATED: word("registration", "Terminated"),
+    RegistrationStatus.CODED: word("registration", "Coded"),
+    RegistrationStatus.CANCELLED: word("registration", "Cancelled"),
+    RegistrationStatus.LAPSED: word("registration", "Lapsed"),
+    Mode.WHOLE: word("mode", "Whole"),
+    Mode.DOMAIN: word("mode", "By domain"),
+    Mode.SCENARIO: word("mode", "By scenario"),
+    Right.HOLD: word("right", "Hold data resources"),
+    Right.PROCESS: word("right", "Process and use data"),
+    Right.OPERATE: word("right", "Operate data products"),
+    ProductClass.PUBLIC: word("product class", "Public welfare, free of charge"),
+    ProductClass.INDUSTRIAL: word("product class", "Industrial, may charge"),
+    SelectionMethod.OPEN_TENDER: word("selection", "Open tender"),
+    SelectionMethod.INVITED_TENDER: word("selection", "Invited tender"),
+    SelectionMethod.NEGOTIATION: word("selection", "Negotiation"),
+    PlanStatus.DRAFT: word("plan", "Draft"),
+    PlanStatus.SUBMITTED: word("plan", "Submitted"),
+    PlanStatus.EFFECTIVE: word("plan", "Effective"),
+    PlanStatus.REJECTED: word("plan", "Rejected"),
+    AgreementStatus.DRAFT: word("agreement", "Draft"),
+    AgreementStatus.PROPOSED: word("agreement", "Proposed"),
+    AgreementStatus.SIGNED_BY_AGENCY: word("agreement", "Signed by the agency"),
+    AgreementStatus.EFFECTIVE: word("agreement", "Effective"),
+    AgreementStatus.ENDED: word("agreement", "Ended"),
+    GrantStatus.ACTIVE: word("grant", "In force"),
+    GrantStatus.ENDED: word("grant", "Ended"),
+    DisposalKind.ARTIFACT: word("disposal", "Product artifact"),
+    DisposalKind.OUTPUT: word("disposal", "Output"),
+    DisposalKind.KEY: word("disposal", "Key"),
+    DisposalKind.CONTRACT: word("disposal", "Contract"),
+    DisposalKind.JOB: word("disposal", "Job"),
+    DisposalKind.ENTITLEMENT: word("disposal", "Entitlement"),
+    ScenarioStatus.SUBMITTED: word("scenario", "Under assessment"),
+    ScenarioStatus.SCORED: word("scenario", "Scored, awaiting decision"),
+    ScenarioStatus.APPROVED: word("scenario", "Approved"),
+    ScenarioStatus.REJECTED: word("scenario", "Rejected"),
+    EntitlementStatus.ACTIVE: word("entitlement", "In force"),
+    EntitlementStatus.ENDED: word("entitlement", "Ended"),
+    JobKind.SQL: word("job kind", "Governed SQL"),
+    JobKind.VERIFICATION: word("job kind", "Verification"),
+    JobStatus.SUBMITTED: word("job", "Waiting to run"),
+    JobStatus.RUNNING: word("job", "Running"),
+    JobStatus.SUCCEEDED: word("job", "Done"),
+    JobStatus.FAILED: word("job", "Failed"),
+    JobStatus.STOPPED: word("job", "Stopped"),
+    OutputStatus.QUARANTINED: word("output", "In quarantine"),
+    OutputStatus.IN_REVIEW: word("output", "In review"),
+    OutputStatus.APPROVED: word("output", "Approved"),
+    OutputStatus.RELEASED: word("output", "Released"),
+    OutputStatus.REJECTED: word("output", "Rejected"),
+    OutputStatus.VOID: word("output", "Void: bytes changed"),
+    ReviewKind.SECURITY: word("review", "Security review"),
+    ReviewKind.CONFORMITY: word("review", "Conformity review"),
+    CheckVerdict.PASS: word("check", "Pass"),
+    CheckVerdict.REVIEW: word("check", "Look closely"),
+    CheckVerdict.FAIL: word("check", "Fail"),
+    ProductKind.VERIFY: word("product kind", "Verification"),
+    ProductKind.TABLE: word("product kind", "Data package"),
+    ProductStatus.ACTIVE: word("product", "Active"),
+    ProductStatus.STOPPED: word("product", "Stopped"),
+    ListingStatus.LISTED: word("listing", "Listed"),
+    ListingStatus.DELISTED: word("listing", "Delisted"),
+    OrderStatus.PLACED: word("order", "Placed"),
+    OrderStatus.CONTRACTED: word("order", "Contracted"),
+    OrderStatus.DECLINED: word("order", "Declined"),
+    ContractStatus.NEGOTIATING: word("contract", "Awaiting the operator's signature"),
+    ContractStatus.SIGNED_BY_OPERATOR: word("contract", "Awaiting the consumer's signature"),
+    ContractStatus.PERFORMING: word("contract", "Performing"),
+    ContractStatus.TERMINATED: word("contract", "Terminated"),
+    ResultCode.MATCH: word("result", "Match"),
+    ResultCode.MISMATCH: word("result", "Mismatch"),
+    ResultCode.NO_RECORD: word("result", "No record"),
+    ResultCode.REFUSED: word("result", "Refused"),
+    ResultCode.ERROR: word("result", "Error"),
+    ShareKind.SUPPLIER: word("share", "Supplier"),
+    ShareKind.TREASURY: word("share", "Treasury"),
+    ShareKind.OPERATOR: word("share", "Operator"),
+    Outcome.PERMITTED: word("outcome", "Permitted"),
+    Outcome.DENIED: word("outcome", "Refused"),
+}
+
+GOOD, RUNNING, WAITING, BAD, QUIET = "green", "blue", "orange", "red", "secondary"
+
+TONES: dict[Enum, str] = {
+    RegistrationStatus.SUBMITTED: WAITING, RegistrationStatus.RETURNED: WAITING, RegistrationStatus.ACCEPTED: RUNNING,
+    RegistrationStatus.PUBLICITY: RUNNING, RegistrationStatus.OBJECTED: WAITING, RegistrationStatus.TERMINATED: BAD,
+    RegistrationStatus.CODED: GOOD, RegistrationStatus.CANCELLED: QUIET, RegistrationStatus.LAPSED: QUIET,
+    PlanStatus.DRAFT: QUIET, PlanStatus.SUBMITTED: WAITING, PlanStatus.EFFECTIVE: GOOD, PlanStatus.REJECTED: BAD,
+    AgreementStatus.DRAFT: QUIET, AgreementStatus.PROPOSED: WAITING, AgreementStatus.SIGNED_BY_AGENCY: WAITING,
+    AgreementStatus.EFFECTIVE: GOOD, AgreementStatus.ENDED: QUIET,
+    GrantStatus.ACTIVE: GOOD, GrantStatus.ENDED: QUIET,
+    ScenarioStatus.SUBMITTED: WAITING, ScenarioStatus.SCORED: WAITING, ScenarioStatus.APPROVED: GOOD,
+    ScenarioStatus.REJECTED: BAD,
+    EntitlementStatus.ACTIVE: GOOD, EntitlementStatus.ENDED: QUIET,
+    JobStatus.SUBMITTED: WAITING, JobStatus.RUNNING: RUNNING, JobStatus.SUCCEEDED: GOOD, JobStatus.FAILED: BAD,
+    JobStatus.STOPPED: QUIET,
+    OutputStatus.QUARANTINED: WAITING, OutputStatus.IN_REVIEW: RUNNING, OutputStatus.APPROVED: GOOD,
+    OutputStatus.RELEASED: GOOD, OutputStatus.REJECTED: BAD, OutputStatus.VOID: BAD,
+    CheckVerdict.PASS: GOOD, CheckVerdict.REVIEW: WAITING, CheckVerdict.FAIL: BAD,
+    ProductStatus.ACTIVE: GOOD, ProductStatus.STOPPED: QUIET,
+    ListingStatus.LISTED: GOOD, ListingStatus.DELISTED: QUIET,
+    OrderStatus.PLACED: WAITING, OrderStatus.CONTRACTED: GOOD, OrderStatus.DECLINED: BAD,
+    ContractStatus.NEGOTIATING: WAITING, ContractStatus.SIGNED_BY_OPERATOR: WAITING,
+    ContractStatus.PERFORMING: GOOD, ContractStatus.TERMINATED: QUIET,
+    ResultCode.MATCH: GOOD, ResultCode.MISMATCH: WAITING, ResultCode.NO_RECORD: QUIET, ResultCode.REFUSED: BAD,
+    ResultCode.ERROR: BAD,
+    Outcome.PERMITTED: GOOD, Outcome.DENIED: BAD,
+    Grade.DIRECT_IDENTIFIER: BAD, Grade.SENSITIVE: WAITING, Grade.QUASI_IDENTIFIER: "yellow", Grade.ORDINARY: RUNNING,
+    Grade.OPEN: GOOD,
+}  # fmt: skip
+
+KINDS: dict[str, Word] = {
+    "party": word("object", "Party"),
+    "person": word("object", "Person"),
+    "resource": word("object", "Resource"),
+    "resource_version": word("object", "Resource version"),
+    "registration": word("object", "Registration"),
+    "plan": word("object", "Plan"),
+    "agreement": word("object", "Agreement"),
+    "grant": word("object", "Grant"),
+    "exit_record": word("object", "Exit record"),
+    "scenario": word("object", "Scenario"),
+    "entitlement": word("object", "Entitlement"),
+    "job": word("object", "Job"),
+    "output": word("object", "Output"),
+    "release": word("object", "Release"),
+    "product": word("object", "Product"),
+    "listing": word("object", "Listing"),
+    "order": word("object", "Order"),
+    "contract": word("object", "Contract"),
+    "key": word("object", "Key"),
+    "segment": word("object", "Usage segment"),
+    "call": word("object", "Call"),
+    "statement": word("object", "Statement"),
+    "snapshot": word("object", "Gateway snapshot"),
+    "session": word("object", "Session"),
+    "token": word("object", "Token"),
+    "clock": word("object", "Clock"),
+    "checkpoint": word("object", "Checkpoint"),
+}
+"""Kinds of objects as ``Ref.kind`` names them."""
+
+PLAN_PARTS: dict[str, Word] = {
+    "P01": word("plan part", "Name"),
+    "P02": word("plan part", "Necessity and feasibility"),
+    "P03": word("plan part", "Conditions for the operator"),
+    "P04": word("plan part", "Mode of authorization"),
+    "P05": word("plan part", "Scope, catalog, update frequency, quality"),
+    "P06": word("plan part", "Term, construction, exit, assets"),
+    "P07": word("plan part", "Products and services in two classes"),
+    "P08": word("plan part", "Costs, income, distribution"),
+    "P09": word("plan part", "Security, personal information, emergency"),
+    "P10": word("plan part", "Rights and duties"),
+    "P11": word("plan part", "Supervision and assessment"),
+    "P12": word("plan part", "Other"),
+}
+"""Mandatory parts of an implementation plan (27号 art.9)."""
+
+AGREEMENT_PARTS: dict[str, Word] = {
+    "G01": word("agreement part", "Scope and catalog"),
+    "G02": word("agreement part", "Term"),
+    "G03": word("agreement part", "Products, technical standard, security and conformity review"),
+    "G04": word("agreement part", "Supporting platform"),
+    "G05": word("agreement part", "Ownership of assets"),
+    "G06": word("agreement part", "Disclosure, no redevelopment"),
+    "G07": word("agreement part", "Costs, income, distribution"),
+    "G08": word("agreement part", "Security, personal information, emergency"),
+    "G09": word("agreement part", "Performance evaluation, renewal or exit"),
+    "G10": word("agreement part", "Breach"),
+    "G11": word("agreement part", "Disputes"),
+    "G12": word("agreement part", "Change and end"),
+    "G13": word("agreement part", "Other"),
+}
+"""Mandatory parts of an agreement (27号 art.14)."""
+
+MATERIALS: dict[str, Word] = {
+    "subject": word("material", "Registrant"),
+    "legality": word("material", "Lawful source of the data"),
+    "resource": word("material", "Data resource"),
+    "evidence": word("material", "Evidence deposit"),
+    "product": word("material", "Products and services"),
+    "scenario": word("material", "Scenarios of use"),
+    "security": word("material", "Security risk assessment"),
+}
+"""The seven groups of material of a first registration (parameters §3.2)."""
+
+DIMENSIONS: dict[str, Word] = {
+    "conformity": word("quality", "Conformity"),
+    "completeness": word("quality", "Completeness"),
+    "accuracy": word("quality", "Accuracy"),
+    "consistency": word("quality", "Consistency"),
+    "timeliness": word("quality", "Timeliness"),
+    "accessibility": word("quality", "Accessibility"),
+}
+"""The six dimensions of GB/T 36344-2018."""
+
+CRITERIA: dict[str, Word] = {
+    "public_value": word("criterion", "Public value"),
+    "necessity": word("criterion", "Necessity of the data"),
+    "safety": word("criterion", "Safety"),
+    "feasibility": word("criterion", "Feasibility"),
+    "demand": word("criterion", "Demand"),
+}
+"""The criteria a scenario is scored by (parameter ``scenario.criteria``)."""
+
+TABLES_OF_WORDS: tuple[dict[str, Word], ...] = (
+    KINDS, PLAN_PARTS, AGREEMENT_PARTS, MATERIALS, DIMENSIONS, CRITERIA
+)  # fmt: skip
