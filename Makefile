@@ -50,11 +50,11 @@ $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-$(STATIC_STAMP): frontend/package-lock.json frontend/.npmrc frontend/copy-assets.mjs frontend/icons.txt $(wildcard frontend/src/*)
+$(STATIC_STAMP): frontend/package-lock.json frontend/.npmrc frontend/copy-assets.mjs frontend/icons.txt $(shell find frontend/src -type f 2>/dev/null)
 	@command -v npm >/dev/null || { echo 'Node and npm are missing; run: sudo apt-get install nodejs npm' >&2; exit 1; }
 	@if [ frontend/package-lock.json -nt frontend/node_modules/.package-lock.json ]; then \
 		echo 'Installing console assets from npm …'; \
-		npm --prefix frontend ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
+		npm --prefix frontend ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; fi
 	@node frontend/copy-assets.mjs $(STATIC)
 	@touch $@
 
@@ -98,9 +98,12 @@ fix: $(DEV_STAMP) ## Repair what a machine can: format, lint, generated files
 	@$(BIN)/ruff format --quiet $(CODE)
 	@$(BIN)/python tools/generate.py
 
+# Pins stay as they are where they still fit; LOCK_ARGS=--upgrade takes the newest.
+LOCK_ARGS ?=
+
 lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
-	@$(COMPILE) --output-file requirements.lock requirements.in
-	@$(COMPILE) --output-file requirements-dev.lock requirements-dev.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements.lock requirements.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-dev.lock requirements-dev.in
 	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what set-up and runs have made, except var/
