@@ -14,7 +14,8 @@ from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decid
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import Tier, tier_faults
 from gongshu.compute.types import JobKind, OutputFile
-from gongshu.grants.types import Grant, ProductClass
+from gongshu.grants.types import ProductClass
+from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import (
     Contract,
     ContractStatus,
@@ -25,8 +26,8 @@ from gongshu.products.types import (
     ProductKind,
     ProductStatus,
     ProductVersion,
+    Standing,
 )
-from gongshu.scenarios.types import Entitlement
 
 KIND_OF_JOB: dict[JobKind, ProductKind] = {
     JobKind.VERIFICATION: ProductKind.VERIFY,
@@ -168,12 +169,19 @@ ARTIFACT_SUFFIXES = (".lmdb", ".mdb", ".parquet", ".csv")
 """What a product is served from, best first; definitions and reports beside it are not artifacts."""
 
 
-def _standing(entitlement: Entitlement, grant: Grant, now: datetime) -> tuple[Reason | None, ...]:
-    """Return what is wrong with the entitlement and the grant at ``now``."""
+def _ended(standing: Standing) -> tuple[Reason | None, ...]:
+    """Return what has ended of all that a product rests on: itself, its entitlement, its grant."""
+    product, entitlement, grant, now = standing.product, standing.entitlement, standing.grant, standing.now
     return (
+        None if product.status is ProductStatus.ACTIVE else PRODUCT_STOPPED.because(product=product.id),
         None if entitlement.is_in_force(now) else PRODUCT_ENTITLEMENT_ENDED.because(entitlement=entitlement.id),
         None if grant.is_in_force(now) else PRODUCT_GRANT_ENDED.because(grant=grant.id),
     )
+
+
+def _over(contract: Contract, now: datetime) -> Reason | None:
+    end = contract.terms.policy.period.end
+    return CONTRACT_PERIOD_OVER.because(end=end.isoformat()) if now >= end else None
 
 
 def _owned(party: PartyId, operator: PartyId) -> Reason | None:
@@ -186,19 +194,18 @@ def artifact_of(files: tuple[OutputFile, ...]) -> OutputFile | None:
     return by_rank[0] if by_rank else None
 
 
-def decide_define(
-    product: ProductVersion, party: PartyId, entitlement: Entitlement, grant: Grant, now: datetime
-) -> Decision[ProductVersion]:
-    """A product is made by the operator of the entitlement, from released bytes, for the approved purpose (27号 art.14)."""
+def decide_define(standing: Standing, party: PartyId) -> Decision[ProductVersion]:
+    """A product is made by the operator of the entitlement, of released bytes, for the approved purpose (27号 art.14)."""
+    product, permitted = standing.product, standing.entitlement.purpose
     return decide(
         product,
-        _owned(party, entitlement.operator),
-        *_standing(entitlement, grant, now),
-        None if product.title.strip() and product.summary.strip() else PRODUCT_TITLE_MISSING.because(),
+        _owned(party, standing.entitlement.operator),
+        *_ended(standing),
+        None if product.title and product.summary else PRODUCT_TITLE_MISSING.because(),
         None if product.artifact_sha256 else PRODUCT_ARTIFACT_MISSING.because(),
         None
-        if product.purpose == entitlement.purpose
-        else PRODUCT_PURPOSE_OUTSIDE.because(purpose=product.purpose, permitted=entitlement.purpose),
+        if product.purpose == permitted
+        else PRODUCT_PURPOSE_OUTSIDE.because(purpose=product.purpose, permitted=permitted),
     )
 
 
@@ -216,22 +223,14 @@ def _tier_reasons(product: ProductVersion, tiers: tuple[Tier, ...]) -> list[Reas
     ]
 
 
-def decide_list(
-    listing: Listing,
-    party: PartyId,
-    product: ProductVersion,
-    others: tuple[Listing, ...],
-    entitlement: Entitlement,
-    grant: Grant,
-    now: datetime,
-) -> Decision[Listing]:
-    """Every gate of a listing at once: product, authorization, one price for all, ceiling (65号 §二), free class (65号 §一)."""
+def decide_list(listing: Listing, standing: Standing, others: tuple[Listing, ...], party: PartyId) -> Decision[Listing]:
+    """Every gate of a listing at once: authorization, one price for all, ceiling (65号 §二), free class (65号 §一)."""
+    product = standing.product
     listed = [other for other in others if other.status is ListingStatus.LISTED]
     return decide(
         listing,
         _owned(party, product.operator),
-        PRODUCT_STOPPED.because(product=product.id) if product.status is not ProductStatus.ACTIVE else None,
-        *_standing(entitlement, grant, now),
+        *_ended(standing),
         *(LISTING_EXISTS.because(product=product.id, listing=other.id) for other in listed),
         *_tier_reasons(product, listing.tiers),
     )
@@ -246,31 +245,20 @@ def decide_delist(listing: Listing, party: PartyId) -> Decision[Listing]:
     return step if isinstance(step, Denied) else decide(replace(listing, status=step.value))
 
 
-def decide_order(
-    order: Order, listing: Listing, product: ProductVersion, entitlement: Entitlement, grant: Grant, now: datetime
-) -> Decision[Order]:
-    """A usage policy asks for no more than the product's purpose and the authorization's period, with positive limits."""
-    policy, period = order.policy, order.policy.period
+def _policy_reasons(policy: UsagePolicy, standing: Standing) -> list[Reason | None]:
+    period, purpose = policy.period, standing.product.purpose
+    outer = (standing.entitlement.period, standing.grant.terms.period)
     limits = {
         "calls_max": policy.calls_max,
         "calls_per_day_max": policy.calls_per_day_max,
         "calls_per_second_max": policy.calls_per_second_max,
     }
-    is_period = period.start < period.end and now < period.end
-    outer = (entitlement.period, grant.terms.period)
-    return decide(
-        order,
-        LISTING_OFF_MARKET.because(listing=listing.id) if listing.status is not ListingStatus.LISTED else None,
-        PRODUCT_STOPPED.because(product=product.id) if product.status is not ProductStatus.ACTIVE else None,
-        *_standing(entitlement, grant, now),
-        ORDER_FROM_SELF.because() if order.consumer == listing.operator else None,
-        None if policy.purposes else ORDER_PURPOSE_MISSING.because(permitted=product.purpose),
-        *(
-            ORDER_PURPOSE_OUTSIDE.because(purpose=purpose, permitted=product.purpose)
-            for purpose in policy.purposes
-            if purpose != product.purpose
-        ),
-        None if is_period else ORDER_PERIOD_INVALID.because(start=period.start.isoformat(), end=period.end.isoformat()),
+    return [
+        None if policy.purposes else ORDER_PURPOSE_MISSING.because(permitted=purpose),
+        *(ORDER_PURPOSE_OUTSIDE.because(purpose=p, permitted=purpose) for p in policy.purposes if p != purpose),
+        None
+        if period.start < period.end and standing.now < period.end
+        else ORDER_PERIOD_INVALID.because(start=period.start.isoformat(), end=period.end.isoformat()),
         None
         if all(period.lies_in(within) for within in outer)
         else ORDER_PERIOD_OUTSIDE.because(
@@ -278,51 +266,49 @@ def decide_order(
             end=min(within.end for within in outer).isoformat(),
         ),
         *(ORDER_LIMIT_INVALID.because(limit=name, value=value) for name, value in limits.items() if value <= 0),
+    ]
+
+
+def decide_order(order: Order, listing: Listing, standing: Standing) -> Decision[Order]:
+    """A usage policy asks for no more than the product's purpose and the authorization's period, with positive limits."""
+    return decide(
+        order,
+        None if listing.status is ListingStatus.LISTED else LISTING_OFF_MARKET.because(listing=listing.id),
+        *_ended(standing),
+        ORDER_FROM_SELF.because() if order.consumer == listing.operator else None,
+        *_policy_reasons(order.policy, standing),
     )
 
 
-def decide_draw_up(
-    contract: Contract, order: Order, product: ProductVersion, party: PartyId, entitlement: Entitlement,
-    grant: Grant, now: datetime,
-) -> Decision[Contract]:  # fmt: skip
+def decide_draw_up(contract: Contract, order: Order, standing: Standing, party: PartyId) -> Decision[Contract]:
     """The operator puts an order into the form that both sides sign."""
     step = decide_step("order", ORDER_TRANSITIONS, order.status, "draw_up")
     return decide(
         contract,
-        _owned(party, product.operator),
+        _owned(party, standing.product.operator),
         *step.reasons,
-        PRODUCT_STOPPED.because(product=product.id) if product.status is not ProductStatus.ACTIVE else None,
-        *_standing(entitlement, grant, now),
-        CONTRACT_PERIOD_OVER.because(end=order.policy.period.end.isoformat())
-        if now >= order.policy.period.end
-        else None,
+        *_ended(standing),
+        _over(contract, standing.now),
     )
 
 
-def decide_sign(
-    contract: Contract, party: PartyId, person: PersonId, product: ProductVersion, entitlement: Entitlement,
-    grant: Grant, now: datetime,
-) -> Decision[Contract]:  # fmt: skip
+def decide_sign(contract: Contract, standing: Standing, party: PartyId, person: PersonId) -> Decision[Contract]:
     """The operator signs, then the consumer; each by a person of its own, while everything above still stands."""
     is_operator = party == contract.terms.operator
-    step = decide_step(
-        "contract", CONTRACT_TRANSITIONS, contract.status, "sign_as_operator" if is_operator else "sign_as_consumer"
-    )
+    action = "sign_as_operator" if is_operator else "sign_as_consumer"
+    step = decide_step("contract", CONTRACT_TRANSITIONS, contract.status, action)
     waits_for_operator = contract.status is ContractStatus.NEGOTIATING and not is_operator
-    denied = (CONTRACT_NOT_YOUR_TURN.because(party=contract.terms.operator),) if waits_for_operator else step.reasons
+    turn = (CONTRACT_NOT_YOUR_TURN.because(party=contract.terms.operator),) if waits_for_operator else step.reasons
     signed = (
         replace(contract, operator_signer=person)
         if is_operator
-        else replace(contract, consumer_signer=person, performing_since=now)
+        else replace(contract, consumer_signer=person, performing_since=standing.now)
     )
     return decide(
         signed if isinstance(step, Denied) else replace(signed, status=step.value),
-        *denied,
-        PRODUCT_STOPPED.because(product=product.id) if product.status is not ProductStatus.ACTIVE else None,
-        *_standing(entitlement, grant, now),
-        CONTRACT_PERIOD_OVER.because(end=contract.terms.policy.period.end.isoformat())
-        if now >= contract.terms.policy.period.end
-        else None,
+        *turn,
+        *_ended(standing),
+        _over(contract, standing.now),
     )
 
 
@@ -333,20 +319,14 @@ def decide_terminate(contract: Contract, reason: str, now: datetime) -> Decision
     return decide(ended, *step.reasons, None if reason.strip() else CONTRACT_REASON_MISSING.because())
 
 
-def decide_serve(
-    contract: Contract, product: ProductVersion, entitlement: Entitlement, grant: Grant, now: datetime
-) -> Decision[Contract]:
-    """A call is served while contract, product, entitlement and grant all stand. The gateway asks for each snapshot."""
+def decide_serve(contract: Contract, standing: Standing) -> Decision[Contract]:
+    """A call is served while contract, product, entitlement and grant all stand. Asked for each gateway snapshot."""
+    is_performing = contract.status is ContractStatus.PERFORMING
     return decide(
         contract,
-        None
-        if contract.status is ContractStatus.PERFORMING
-        else CONTRACT_NOT_PERFORMING.because(contract=contract.id, status=contract.status),
-        PRODUCT_STOPPED.because(product=product.id) if product.status is not ProductStatus.ACTIVE else None,
-        *_standing(entitlement, grant, now),
-        CONTRACT_PERIOD_OVER.because(end=contract.terms.policy.period.end.isoformat())
-        if now >= contract.terms.policy.period.end
-        else None,
+        None if is_performing else CONTRACT_NOT_PERFORMING.because(contract=contract.id, status=contract.status),
+        *_ended(standing),
+        _over(contract, standing.now),
     )
 
 

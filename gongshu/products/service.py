@@ -1,6 +1,7 @@
 """Released outputs become products; products are listed, ordered and contracted; all of it stops with the grant."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission, Role
@@ -23,7 +24,7 @@ from gongshu.base.site import Site, Transaction
 from gongshu.compute import service as compute
 from gongshu.egress import service as egress
 from gongshu.grants import service as grants
-from gongshu.grants.types import Disposal, DisposalKind, Grant
+from gongshu.grants.types import Disposal, DisposalKind
 from gongshu.parties import service as parties
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import rules, store
@@ -38,17 +39,18 @@ from gongshu.products.types import (
     ProductKind,
     ProductStatus,
     ProductVersion,
+    Standing,
 )
 from gongshu.scenarios import service as scenarios
-from gongshu.scenarios.types import Entitlement
 
 SERIAL_CHARS = 8
 OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AGENCY})
 """Roles that see every order and contract; all others see their own organisation's."""
 
 
-def _standing_in(tx: Transaction, product: ProductVersion) -> tuple[Entitlement, Grant]:
-    return scenarios.entitlement_in(tx, product.entitlement), grants.grant_in(tx, product.grant)
+def _standing_in(tx: Transaction, product: ProductVersion, now: datetime) -> Standing:
+    entitlement = scenarios.entitlement_in(tx, product.entitlement)
+    return Standing(product, entitlement, grants.grant_in(tx, product.grant), now)
 
 
 # ------------------------------------------------------------------------------------------------------- products
@@ -66,11 +68,10 @@ def define_product(
         release = egress.release_in(tx, release_id)
         job = compute.job_in(tx, JobId(release.job.id))
         entitlement = scenarios.entitlement_in(tx, EntitlementId(release.entitlement.id))
-        grant = grants.grant_in(tx, GrantId(entitlement.grant.id))
         artifact = rules.artifact_of(release.files)
         product = ProductVersion(
             id=ProductId(site.ids.make("product")), release=release.ref, release_id=release.id,
-            entitlement=entitlement.id, grant=grant.id, operator=entitlement.operator,
+            entitlement=entitlement.id, grant=GrantId(entitlement.grant.id), operator=entitlement.operator,
             kind=rules.KIND_OF_JOB[job.plan.kind], title=title.strip(), summary=summary.strip(),
             product_class=entitlement.product_class, purpose=purpose or entitlement.purpose, price=entitlement.price,
             artifact_sha256=artifact.sha256 if artifact else "", artifact_name=artifact.name if artifact else "",
@@ -79,7 +80,7 @@ def define_product(
         decision = access.guard(
             actor,
             Permission.OPERATE_PRODUCT_WRITE,
-            lambda: rules.decide_define(product, actor.party, entitlement, grant, now),
+            lambda: rules.decide_define(_standing_in(tx, product, now), actor.party),
         )
         audit.record(
             tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
@@ -138,7 +139,7 @@ def list_product(
     now = site.now()
     with site.db.transaction() as tx:
         product = store.PRODUCTS.get(tx, product_id)
-        entitlement, grant = _standing_in(tx, product)
+        standing = _standing_in(tx, product, now)
         listing = Listing(
             id=ListingId(site.ids.make("listing")), product=product.ref, product_id=product.id,
             operator=product.operator, title=product.title, product_class=product.product_class, tiers=tiers,
@@ -149,7 +150,7 @@ def list_product(
         decision = access.guard(
             actor,
             Permission.OPERATE_LISTING_WRITE,
-            lambda: rules.decide_list(listing, actor.party, product, others, entitlement, grant, now),
+            lambda: rules.decide_list(listing, standing, others, actor.party),
         )
         audit.record(
             tx, site, actor=actor, action="product.list", subject=listing.ref, decision=decision,
@@ -199,7 +200,7 @@ def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePo
     with site.db.transaction() as tx:
         listing = store.LISTINGS.get(tx, listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        entitlement, grant = _standing_in(tx, product)
+        standing = _standing_in(tx, product, now)
         order = Order(
             id=OrderId(site.ids.make("order")), listing=listing.ref, listing_id=listing.id, consumer=actor.party,
             placed_by=actor.person, policy=policy, status=OrderStatus.PLACED, placed_at=now,
@@ -208,7 +209,7 @@ def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePo
         decision = access.guard(
             actor,
             Permission.CONSUME_ORDER_PLACE,
-            lambda: rules.decide_order(order, listing, product, entitlement, grant, now),
+            lambda: rules.decide_order(order, listing, standing),
         )
         audit.record(
             tx, site, actor=actor, action="order.place", subject=order.ref, decision=decision, origins=(listing.ref,),
@@ -253,7 +254,7 @@ def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
         order = store.ORDERS.get(tx, order_id)
         listing = store.LISTINGS.get(tx, order.listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        entitlement, grant = _standing_in(tx, product)
+        standing = _standing_in(tx, product, now)
         operator = parties.party_in(tx, product.operator)
         contract_id = ContractId(site.ids.make("contract"))
         code = rules.contract_code(
@@ -272,7 +273,7 @@ def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
         decision = access.guard(
             actor,
             Permission.OPERATE_CONTRACT_SIGN,
-            lambda: rules.decide_draw_up(contract, order, product, actor.party, entitlement, grant, now),
+            lambda: rules.decide_draw_up(contract, order, standing, actor.party),
         )
         audit.record(
             tx, site, actor=actor, action="contract.draw_up", subject=contract.ref, decision=decision,
@@ -299,11 +300,11 @@ def sign_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract
     with site.db.transaction() as tx:
         contract = store.CONTRACTS.get(tx, contract_id)
         product = store.PRODUCTS.get(tx, contract.terms.product_id)
-        entitlement, grant = _standing_in(tx, product)
+        standing = _standing_in(tx, product, now)
         decision = _guard_side(
             actor,
             contract,
-            rules.decide_sign(contract, actor.party, actor.person, product, entitlement, grant, now),
+            rules.decide_sign(contract, standing, actor.party, actor.person),
         )
         audit.record(
             tx, site, actor=actor, action="contract.sign", subject=contract.ref, decision=decision,
@@ -343,7 +344,7 @@ def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:
     """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
     product = store.PRODUCTS.get(tx, contract.terms.product_id)
-    return rules.decide_serve(contract, product, *_standing_in(tx, product), site.now())
+    return rules.decide_serve(contract, _standing_in(tx, product, site.now()))
 
 
 def get_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:
@@ -366,33 +367,31 @@ def list_contracts(site: Site, actor: Actor, page: PageRequest) -> Page[Contract
 # ----------------------------------------------------------------------------------------------------------- stop
 
 
-def _stopped(tx: Transaction, site: Site, actor: Actor, action: str, subject: Ref, origin: Ref) -> None:
-    audit.record(
-        tx, site, actor=actor, action=action, subject=subject, decision=decide(subject), facts={"grant": origin.id}
-    )
-
-
 def stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, reason: str) -> tuple[Disposal, ...]:
     """Stop every product under a grant with its listings, orders and contracts; part of the end of the grant."""
     now = site.now()
-    grant = grants.grant_in(tx, grant_id).ref
     disposals: list[Disposal] = []
+
+    def record(action: str, subject: Ref) -> None:
+        facts = {"grant": str(grant_id)}
+        audit.record(tx, site, actor=actor, action=action, subject=subject, decision=decide(subject), facts=facts)
+
     for product in store.PRODUCTS.all(tx, grant=grant_id, status=ProductStatus.ACTIVE.value):
         store.PRODUCTS.save(tx, product, replace(product, status=ProductStatus.STOPPED))
-        _stopped(tx, site, actor, "product.stop", product.ref, grant)
+        record("product.stop", product.ref)
         disposals.append(Disposal(DisposalKind.ARTIFACT, product.ref, "destroy-artifact"))
         for listing in store.LISTINGS.all(tx, product=product.id):
             for order in store.ORDERS.all(tx, listing=listing.id, status=OrderStatus.PLACED.value):
                 store.ORDERS.save(tx, order, replace(order, status=OrderStatus.DECLINED))
-                _stopped(tx, site, actor, "order.stop", order.ref, grant)
+                record("order.stop", order.ref)
             if listing.status is ListingStatus.LISTED:
                 off = replace(listing, status=ListingStatus.DELISTED, delisted_reason=reason)
                 store.LISTINGS.save(tx, listing, off)
-                _stopped(tx, site, actor, "listing.stop", listing.ref, grant)
+                record("listing.stop", listing.ref)
     for contract in store.CONTRACTS.all(tx, grant=grant_id):
         if (contract.status, "stop") in rules.CONTRACT_TRANSITIONS:
             ended = replace(contract, status=ContractStatus.TERMINATED, ended_at=now, end_reason=reason)
             store.CONTRACTS.save(tx, contract, ended)
-            _stopped(tx, site, actor, "contract.stop", contract.ref, grant)
+            record("contract.stop", contract.ref)
             disposals.append(Disposal(DisposalKind.CONTRACT, contract.ref, "settle-and-confirm-destruction"))
     return tuple(disposals)

@@ -18,8 +18,11 @@ from gongshu.base.ids import (
 )
 from gongshu.base.money import Tier
 from gongshu.compute.types import VerificationDefinition
-from gongshu.grants.types import PriceRule, ProductClass
+from gongshu.grants.types import Grant, PriceRule, ProductClass
 from gongshu.policies.types import UsagePolicy
+from gongshu.scenarios.types import Entitlement
+
+NOBODY = PartyId("")
 
 
 class ProductKind(StrEnum):
@@ -130,7 +133,7 @@ class Order:
     policy: UsagePolicy
     status: OrderStatus
     placed_at: datetime
-    operator: PartyId = PartyId("")  # whose listing it is: the other side
+    operator: PartyId = NOBODY  # whose listing it is: the other side
 
     @property
     def ref(self) -> Ref:
@@ -177,3 +180,13 @@ class Contract:
     def ref(self) -> Ref:
         """This contract, bound to its terms."""
         return Ref("contract", self.id, self.digest)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a product rests on at the moment of a decision; asked for each time, never kept."""
+
+    product: ProductVersion
+    entitlement: Entitlement
+    grant: Grant
+    now: datetime
