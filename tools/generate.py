@@ -47,14 +47,15 @@ def exists(name: str) -> bool:
         return False
 
 
-def modules_of(room: str) -> Iterator[ModuleType]:
-    """Import and yield every module of a room, except migrations, which Alembic alone runs."""
+def modules_of(room: str, *, rules_only: bool = False) -> Iterator[ModuleType]:
+    """Import and yield the modules of a room, except migrations, which Alembic alone runs."""
     if not exists(f"gongshu.{room}"):
         return
     package = importlib.import_module(f"gongshu.{room}")
     yield package
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if ".migrations" not in found.name and not found.name.endswith("__main__"):
+        is_wanted = f"{found.name}.".startswith(f"{package.__name__}.rules.") or not rules_only
+        if is_wanted and ".migrations" not in found.name and not found.name.endswith("__main__"):
             yield importlib.import_module(found.name)
 
 
@@ -122,10 +123,10 @@ def statuses() -> Files:
     parts = []
     for room in ROOMS:
         drawn: set[int] = set()
-        for module in modules_of(room):
+        for module in modules_of(room, rules_only=True):
             for name, value in sorted(vars(module).items()):
                 is_table = name.endswith("TRANSITIONS") and isinstance(value, dict) and value
-                if is_table and ".rules" in module.__name__ and id(value) not in drawn:
+                if is_table and id(value) not in drawn:
                     drawn.add(id(value))
                     parts.append(status_section(room, name, value))
     text = (
