@@ -1,0 +1,394 @@
+"""The meter of one gateway: durable usage records, exact counts, and the memory of recent request ids.
+
+Everything but writing happens on the event loop's thread, so a decision and the record of it cannot be torn apart.
+Writing happens on one thread of its own: while it waits for the disk, further records gather and share the next
+``fdatasync`` (group commit). The future that ``append`` returns is done once the record is on disk.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gongshu.base.ids import ContractId
+from gongshu.base.site import Clock
+from gongshu.metering.adapters import segments
+from gongshu.metering.adapters.frames import as_record, frame, header_frame, pack_record
+from gongshu.metering.adapters.segments import Mark, SegmentFile, header_for
+from gongshu.metering.adapters.tally import DayOf, Tally
+from gongshu.metering.adapters.window import RequestWindow, request_key
+from gongshu.metering.types import ANSWERED, ContractUse, MeterUnavailable, SegmentSeal, StoredRecord, UsageRecord
+
+log = logging.getLogger("gongshu.metering")
+
+DISK_FULL = "disk-full"
+DISK_FAILED = "disk-failed"
+BUSY = "gateway-busy"
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+OFFSET_BITS = 40
+DAYS_KEPT_MAX = 62
+SEGMENTS_REMEMBERED = 8  # the calendar clock may have jumped: these are read back at a start whatever their times
+
+
+@dataclass(frozen=True)
+class MeterLimits:
+    """When a segment is finished, how long a request id is remembered, and how many records may wait for the disk."""
+
+    segment_bytes_max: int = 64 << 20
+    segment_seconds_max: float = 60.0
+    window_seconds: float = 300.0
+    waiting_records_max: int = 8192
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A call seen before: its record, and when that record is durable (``None``: it is)."""
+
+    record: UsageRecord
+    durable: "asyncio.Future[str] | None"
+
+
+class _Segment:
+    """A segment as the event loop sees it: ``end`` is where the next record will lie."""
+
+    __slots__ = ("began", "end", "file", "header", "id", "month", "number", "tally", "waiting")
+
+    def __init__(self, gateway: str, month: str, number: int, began: float) -> None:
+        self.header = header_for(gateway, month, number)
+        self.id, self.month, self.number, self.began = self.header.segment, month, number, began
+        self.end = len(header_frame(self.header))
+        self.file: SegmentFile | None = None  # only the writing thread touches it
+        self.tally = Tally()  # durable records only
+        self.waiting = 0
+
+
+@dataclass
+class _Batch:
+    """Records that share one ``fdatasync``."""
+
+    durable: "asyncio.Future[str]"
+    steps: list[tuple[_Segment, list[bytes]]] = field(default_factory=list)
+    entries: list[tuple[_Segment, int, bytes, StoredRecord]] = field(default_factory=list)
+
+
+class _Use:
+    """How often a contract was answered."""
+
+    __slots__ = ("by_day", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.by_day: dict[str, int] = {}
+
+    def add(self, day: str, number: int) -> None:
+        self.total += number
+        self.by_day[day] = self.by_day.get(day, 0) + number
+        if len(self.by_day) > DAYS_KEPT_MAX:
+            del self.by_day[min(self.by_day)]
+
+
+class MeterLocked(Exception):  # noqa: N818 - a circumstance, not an error of the program
+    """Another process writes to this gateway's folder."""
+
+
+class Meter:
+    """Appends usage records for one gateway; only one process may hold it at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        gateway: str,
+        clock: Clock,
+        limits: MeterLimits,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not segments.GATEWAY_NAME.fullmatch(gateway):
+            raise ValueError("the name of a gateway is a letter and up to 23 letters and digits, all small")
+        lock = segments.take_lock(folder)
+        if lock is None:
+            raise MeterLocked(gateway)
+        self._lock, self._folder, self._gateway = lock, folder, gateway
+        self._clock, self._limits, self._monotonic = clock, limits, monotonic
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="usage-writer")
+        self._day_of = DayOf()
+        self._uses: dict[str, _Use] = {}
+        self._window = RequestWindow(limits.window_seconds, monotonic)
+        self._pending: dict[bytes, tuple[str, StoredRecord, asyncio.Future[str]]] = {}
+        self._current: _Segment | None = None
+        self._finished: list[_Segment] = []  # waiting to be sealed
+        self._batch: _Batch | None = None
+        self._in_flight: _Batch | None = None
+        self._waiting = 0
+        self._failure = ""
+        self._months: dict[int, str] = {}  # number of a segment → its month
+        self._next_number = 1
+        try:
+            self._rebuild()
+        except BaseException:
+            os.close(lock)
+            raise
+
+    # ------------------------------------------------------------------------------------------------- at the start
+
+    def _rebuild(self) -> None:
+        """Seal what a crash left open, then count: seals for the totals, recent records for the request ids."""
+        sealed = set(segments.segment_ids(self._folder, ".seal.json"))
+        for identifier in segments.segment_ids(self._folder, ".segment"):
+            if identifier not in sealed:
+                seal = segments.recover(self._folder, identifier, self._clock)
+                if seal is not None and seal.cut is not None:
+                    log.warning("segment %s: cut %d bytes after offset %d", identifier, seal.cut.bytes, seal.cut.offset)
+        seals: list[SegmentSeal] = []
+        for identifier in segments.segment_ids(self._folder, ".seal.json"):
+            found = segments.read_seal(self._folder, identifier)
+            if found is None:
+                raise ValueError(f"the seal of segment {identifier} cannot be read")
+            seals.append(found)
+            self._next_number = max(self._next_number, segments.number_of(identifier) + 1)
+            self._months[segments.number_of(identifier)] = found.month
+            for tally in found.tallies:
+                use = self._uses.setdefault(tally.contract, _Use())
+                for day, number in tally.answered_by_day.items():
+                    use.add(day, number)
+        self._remember(seals)
+
+    def _remember(self, seals: list[SegmentSeal]) -> None:
+        """Fill the window with the ids of the last records: by their times, and the last segments whatever these say."""
+        newest = next((seal.segment.last_at for seal in reversed(seals) if seal.segment.last_at is not None), None)
+        if newest is None:
+            return
+        since = newest - timedelta(seconds=2 * self._limits.window_seconds)
+        for place, seal in enumerate(seals):
+            last_at, is_recent = seal.segment.last_at, len(seals) - place <= SEGMENTS_REMEMBERED
+            if last_at is None or not (is_recent or last_at >= since):
+                continue
+            number = segments.number_of(seal.segment.id)
+            for offset, stored in segments.stored_records(segments.read_segment(self._folder, seal.segment.id)):
+                if stored.result in ANSWERED:
+                    self._window.add(request_key(stored.contract, stored.request_id), number << OFFSET_BITS | offset)
+
+    # ------------------------------------------------------------------------------------------------------ questions
+
+    @property
+    def failure(self) -> str:
+        """Empty, or why nothing can be recorded until the process starts anew."""
+        return self._failure
+
+    def use_of(self, contract: ContractId, now: datetime) -> tuple[int, int]:
+        """Return how often ``contract`` was answered in all and on the day of ``now``, those still on their way included."""
+        use = self._uses.get(contract)
+        return (0, 0) if use is None else (use.total, use.by_day.get(self._day_of(now), 0))
+
+    def uses(self) -> dict[str, ContractUse]:
+        """Return all counts."""
+        return {contract: ContractUse(use.total, dict(use.by_day)) for contract, use in self._uses.items()}
+
+    def earlier(self, contract: ContractId, request_id: str) -> Earlier | None:
+        """Return the answered call of ``contract`` with this request id, if it is remembered."""
+        key = request_key(contract, request_id)
+        pending = self._pending.get(key)
+        if pending is not None:
+            position, stored, durable = pending
+            return Earlier(as_record(stored, position), durable)
+        place = self._window.find(key)
+        if place is None:
+            return None
+        number, offset = place >> OFFSET_BITS, place & ((1 << OFFSET_BITS) - 1)
+        identifier = header_for(self._gateway, self._months[number], number).segment
+        record = segments.record_at(self._folder, identifier, offset)
+        if record is None:  # the file was damaged under us: do not charge twice, do not answer
+            raise MeterUnavailable(DISK_FAILED)
+        return Earlier(record, None)
+
+    # ------------------------------------------------------------------------------------------------------ appending
+
+    def append(self, record: StoredRecord) -> tuple[str, "asyncio.Future[str]"]:
+        """Take ``record``, count it and return its position; the answer may leave once the future is done.
+
+        The future's result is empty, or the code of what went wrong: then there is no record and nothing was counted.
+        """
+        if self._failure:
+            raise MeterUnavailable(self._failure)
+        if self._waiting >= self._limits.waiting_records_max or self._window.is_full:
+            raise MeterUnavailable(BUSY)
+        segment = self._segment_for(record.at)
+        offset = segment.end
+        data = frame(pack_record(record), offset)
+        segment.end += len(data)
+        segment.waiting += 1
+        self._waiting += 1
+        position = f"{segment.id}:{offset}"
+        batch = self._batch
+        if batch is None:
+            loop = asyncio.get_running_loop()
+            batch = self._batch = _Batch(loop.create_future())
+            if self._in_flight is None:
+                loop.call_soon(self._flush)
+        if batch.steps and batch.steps[-1][0] is segment:
+            batch.steps[-1][1].append(data)
+        else:
+            batch.steps.append((segment, [data]))
+        key = b""
+        if record.result in ANSWERED:
+            key = request_key(record.contract, record.request_id)
+            self._pending[key] = (position, record, batch.durable)
+            self._uses.setdefault(record.contract, _Use()).add(self._day_of(record.at), 1)
+        batch.entries.append((segment, offset, key, record))
+        return position, batch.durable
+
+    def _segment_for(self, at: datetime) -> _Segment:
+        segment, month = self._current, self._day_of(at)[:7]
+        if segment is not None and (segment.month != month or segment.end >= self._limits.segment_bytes_max):
+            self._finish()
+            segment = None
+        if segment is None:
+            segment = self._current = _Segment(self._gateway, month, self._next_number, self._monotonic())
+            self._months[self._next_number] = month
+            self._next_number += 1
+        return segment
+
+    def _flush(self) -> None:
+        batch = self._batch
+        if batch is None or self._in_flight is not None:
+            return
+        self._batch, self._in_flight = None, batch
+        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._write, batch)
+        writing.add_done_callback(lambda done: self._written(batch, done.result()))
+
+    def _write(self, batch: _Batch) -> str:
+        """Write a batch and wait for the disk. Runs on the writing thread; returns the code of a failure."""
+        touched: list[tuple[_Segment, SegmentFile, Mark | None]] = []
+        try:
+            for segment, chunks in batch.steps:
+                if segment.file is None:
+                    segment.file = SegmentFile(self._folder, segment.header)
+                    touched.append((segment, segment.file, None))
+                else:
+                    touched.append((segment, segment.file, segment.file.mark()))
+                segment.file.write(b"".join(chunks))
+        except OSError as error:
+            return _undo(touched, error)
+        try:
+            for _, file, _ in touched:
+                file.sync()
+        except OSError:
+            return DISK_FAILED  # what the disk holds is unknown: only a restart, which reads it, can tell
+        return ""
+
+    def _written(self, batch: _Batch, failure: str) -> None:
+        """Back on the event loop: let the answers go, or take everything back."""
+        self._in_flight = None
+        if failure:
+            self._take_back(batch, failure)
+        else:
+            for segment, offset, key, record in batch.entries:
+                segment.tally.add(record)
+                segment.waiting -= 1
+                if key:
+                    del self._pending[key]
+                    self._window.add(key, segment.number << OFFSET_BITS | offset)
+            self._waiting -= len(batch.entries)
+            batch.durable.set_result("")
+        self._seal_finished()
+        self._flush()
+
+    def _take_back(self, failed: _Batch, failure: str) -> None:
+        """Undo a batch that could not be written, and the one behind it, whose offsets build on it."""
+        if failure == DISK_FAILED:
+            self._failure = DISK_FAILED
+        log.error("usage records could not be written: %s", failure)
+        batches = [failed] if self._batch is None else [failed, self._batch]
+        self._batch = None
+        for batch in batches:
+            for segment, _, key, record in batch.entries:
+                segment.waiting -= 1
+                self._waiting -= 1
+                if key:
+                    del self._pending[key]
+                    self._uses[record.contract].add(self._day_of(record.at), -1)
+                if not segment.tally.records:  # its file is gone: the number is free again
+                    self._next_number = min(self._next_number, segment.number)
+            batch.durable.set_result(failure)
+        if self._current is not None:
+            self._finish()
+
+    # -------------------------------------------------------------------------------------------------------- sealing
+
+    def _finish(self) -> None:
+        """Let no more records into the current segment; it is sealed as soon as its last record is durable."""
+        if self._current is not None:
+            self._finished.append(self._current)
+            self._current = None
+
+    def _seal_finished(self) -> "asyncio.Future[list[_Segment]] | None":
+        """Seal finished segments whose records are all durable, on the writing thread."""
+        ready = [segment for segment in self._finished if not segment.waiting]
+        if not ready or self._failure:
+            return None
+        self._finished = [segment for segment in self._finished if segment.waiting]
+        sealing = asyncio.get_running_loop().run_in_executor(self._writer, self._seal, ready)
+        sealing.add_done_callback(lambda done: self._finished.extend(done.result()))
+        return sealing
+
+    def _seal(self, ready: list[_Segment]) -> list[_Segment]:
+        """Seal; returns those that could not be sealed now and have to be tried again."""
+        left = []
+        for segment in ready:
+            if segment.file is None:
+                continue  # nothing was ever written
+            try:
+                segment.file.seal(segment.tally, self._clock())
+            except OSError as error:
+                reason = errno.errorcode.get(error.errno or 0, "?")
+                log.error("segment %s could not be sealed: %s", segment.id, reason)  # noqa: TRY400 - tried again
+                left.append(segment)
+        return left
+
+    def tick(self) -> None:
+        """Seal by time and at the end of a month, and forget old request ids. Called about once a second."""
+        self._window.turn()
+        current = self._current
+        if current is not None:
+            is_old = self._monotonic() - current.began >= self._limits.segment_seconds_max
+            if is_old or current.month != self._day_of(self._clock())[:7]:
+                self._finish()
+        self._seal_finished()
+
+    async def _drain(self) -> None:
+        while (batch := self._in_flight or self._batch) is not None:
+            await asyncio.shield(batch.durable)
+
+    async def seal(self) -> None:
+        """Seal everything recorded so far, so that it can be collected."""
+        self._finish()
+        await self._drain()
+        sealing = self._seal_finished()
+        if sealing is not None:
+            await sealing
+
+    async def close(self) -> None:
+        """Wait for what is on its way, seal, and let another process take the folder."""
+        await self.seal()
+        self._writer.shutdown()
+        self._failure = self._failure or "closed"
+        os.close(self._lock)
+
+
+def _undo(touched: "list[tuple[_Segment, SegmentFile, Mark | None]]", error: OSError) -> str:
+    """Leave the files as they were before the batch; returns the code of the failure."""
+    try:
+        for segment, file, mark in reversed(touched):
+            if mark is None:
+                file.discard()
+                segment.file = None
+            else:
+                file.go_back(mark)
+    except OSError:
+        return DISK_FAILED
+    return DISK_FULL if error.errno in NO_SPACE else DISK_FAILED

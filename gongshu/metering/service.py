@@ -1,0 +1,195 @@
+"""What metering offers: the meter of a gateway, and what was metered, once it is sealed.
+
+The usage files hold who called what and when, and the class of the result; never what was asked.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from gongshu.access.types import SYSTEM
+from gongshu.audit import service as audit
+from gongshu.base.days import Period
+from gongshu.base.decisions import Decision, Denied, Permitted
+from gongshu.base.digest import Ref
+from gongshu.base.ids import ContractId
+from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
+from gongshu.base.site import Clock, Site
+from gongshu.metering import rules, store
+from gongshu.metering.adapters import segments
+from gongshu.metering.adapters.frames import as_record
+from gongshu.metering.adapters.meter import Earlier, Meter, MeterLimits, MeterLocked
+from gongshu.metering.types import CollectedCount, SealedSegment, SegmentFault, SegmentSeal, UsageCount, UsageRecord
+
+__all__ = [
+    "Earlier",
+    "Meter",
+    "MeterLimits",
+    "MeterLocked",
+    "collect",
+    "find_record",
+    "list_records",
+    "open_meter",
+    "open_segments",
+    "usage_folder",
+    "usage_of",
+]
+
+
+def usage_folder(home: Path, gateway: str) -> Path:
+    """Return where the segments of a gateway lie."""
+    return home / "usage" / gateway
+
+
+def open_meter(home: Path, gateway: str, clock: Clock, limits: MeterLimits | None = None) -> Meter:
+    """Open the meter of a gateway: seals what a crash left, rebuilds counts and request ids from the segments.
+
+    ``MeterLocked`` when another process has it. Months end by ``clock``, in China time.
+    """
+    return Meter(usage_folder(home, gateway), gateway, clock, limits or MeterLimits())
+
+
+def _folders(site: Site) -> list[Path]:
+    root = site.home / "usage"
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+# ------------------------------------------------------------------------------------------------------- collecting
+
+
+def collect(site: Site) -> tuple[SealedSegment, ...]:
+    """Take every sealed segment into the control database and the audit log, exactly once; returns the new ones.
+
+    Each file is read again: a segment whose digest or counts are not those sealed is refused, and that is logged once.
+    """
+    collected = []
+    for folder in _folders(site):
+        with site.db.reading() as tx:
+            known = store.collected_ids(tx, folder.name)
+        for identifier in segments.segment_ids(folder, ".seal.json"):
+            if identifier not in known and (seal := segments.read_seal(folder, identifier)) is not None:
+                taken = _collect(site, folder, seal)
+                collected += [seal.segment] if taken else []
+    return tuple(collected)
+
+
+def _collect(site: Site, folder: Path, seal: SegmentSeal) -> bool:
+    sha256, tally, _ = segments.recount(segments.read_segment(folder, seal.segment.id))
+    decision = rules.decide_collect(seal, sha256=sha256, recounted=tally.contracts())
+    with site.db.transaction() as tx:
+        if store.SEGMENTS.find(tx, seal.segment.id) is not None:
+            return False  # another process was faster
+        if isinstance(decision, Denied):
+            fault = SegmentFault(seal.segment.id, sha256, site.now())
+            if store.FAULTS.find(tx, fault.id) is not None:
+                return False
+            store.FAULTS.add(tx, fault)
+        else:
+            store.SEGMENTS.add(tx, seal.segment)
+            for count in rules.counts_of(seal):
+                store.COUNTS.add(tx, count)
+        facts = {"records": str(seal.segment.records), "month": seal.month}
+        if seal.cut is not None:
+            facts |= {"cut_offset": str(seal.cut.offset), "cut_bytes": str(seal.cut.bytes)}
+        audit.record(
+            tx, site, actor=SYSTEM, action="segment.seal", subject=seal.segment.ref, decision=decision,
+            origins=rules.contracts_of(seal), facts=facts,
+        )  # fmt: skip
+    return isinstance(decision, Permitted)
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def _folder_of(site: Site, segment: str) -> Path | None:
+    """Return the folder of a segment id, or ``None`` when it is no such id."""
+    matched = segments.SEGMENT_ID.fullmatch(segment)
+    return None if matched is None else usage_folder(site.home, matched["gateway"])
+
+
+def _reread(site: Site, segment: Ref) -> Decision[Ref]:
+    folder = _folder_of(site, segment.id)
+    sha256 = segments.sha256_of_file(segments.segment_path(folder, segment.id)) if folder else ""
+    return rules.decide_reread(segment, sha256)
+
+
+def usage_of(site: Site, contract_id: ContractId, period: Period) -> tuple[UsageCount, ...]:
+    """Return the counts of a contract in ``period``, one per collected segment; exact for any period.
+
+    Each segment's file is read again and refused with ``segment-changed`` when it is not what was sealed.
+    """
+    with site.db.reading() as tx:
+        found = store.COUNTS.all(tx, contract=contract_id, month=rules.months_of(period))
+    counts = []
+    for count in found:
+        if rules.touches(count, period):
+            _reread(site, count.usage.segment).value_or_raise()
+            usage = count.usage if rules.lies_in(count, period) else _recounted(site, count, period)
+            counts += [usage] if sum(usage.by_result.values()) else []
+    return tuple(counts)
+
+
+def _recounted(site: Site, count: CollectedCount, period: Period) -> UsageCount:
+    contract, segment = count.usage.contract, count.usage.segment
+    data = segments.read_segment(usage_folder(site.home, segment.id.split("-")[0]), segment.id)
+    within = (
+        stored for _, stored in segments.stored_records(data) if stored.contract == contract and period.holds(stored.at)
+    )
+    return rules.count_records(contract, segment, tuple(within))
+
+
+def open_segments(site: Site, month: str) -> tuple[str, ...]:
+    """Return the segments of a month of China time (``2026-11``) that are not collected yet: its counts may grow."""
+    waiting: list[str] = []
+    for folder in _folders(site):
+        with site.db.reading() as tx:
+            known = store.collected_ids(tx, folder.name)
+        named = segments.segment_ids(folder, ".segment")
+        waiting += [name for name in named if name not in known and segments.header_named(name).month == month]
+    return tuple(waiting)
+
+
+def find_record(site: Site, position: str) -> UsageRecord | None:
+    """Return the record at ``position`` (``<segment>:<offset>``), sealed or not, or ``None`` when there is none."""
+    segment, _, offset = position.partition(":")
+    folder = _folder_of(site, segment)
+    if folder is None or not (offset.isascii() and offset.isdigit()) or len(offset) > len(str(1 << 40)):
+        return None
+    return segments.record_at(folder, segment, int(offset))
+
+
+def segment_of(site: Site, position: str) -> SealedSegment | None:
+    """Return the collected segment that a position lies in, or ``None`` while it is not collected."""
+    with site.db.reading() as tx:
+        return store.SEGMENTS.find(tx, position.partition(":")[0])
+
+
+def list_records(site: Site, contract_id: ContractId, page: PageRequest) -> Page[UsageRecord]:
+    """Return records of a contract, newest first; the cursor is a position.
+
+    The room above asks whether the actor may see this contract (``delivery.service.list_calls``).
+    """
+    limit = max(1, min(page.limit, PAGE_ROWS_MAX))
+    found: list[UsageRecord] = []
+    for record in _newest_first(site, contract_id, page.after, limit + 1):
+        found.append(record)
+        if len(found) > limit:
+            break
+    return Page(tuple(found[:limit]), next_after=found[limit - 1].position if len(found) > limit else "")
+
+
+def _newest_first(site: Site, contract: ContractId, after: str, wanted: int) -> Iterator[UsageRecord]:
+    """Yield records of a contract backwards, segment by segment; at most ``wanted`` are held of each."""
+    start, _, last = after.partition(":")
+    for folder in reversed(_folders(site)):
+        for identifier in reversed(segments.segment_ids(folder, ".segment")):
+            if start and (folder.name, identifier) > (start.split("-")[0], start):
+                continue
+            end = int(last) if identifier == start and last.isdigit() else None
+            newest: deque[UsageRecord] = deque(maxlen=wanted)
+            for offset, stored in segments.stored_records(segments.read_segment(folder, identifier)):
+                if end is not None and offset >= end:
+                    break
+                if stored.contract == contract:
+                    newest.append(as_record(stored, f"{identifier}:{offset}"))
+            yield from reversed(newest)
