@@ -68,11 +68,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class FsckReport:
-    """The outcome of recomputing everything from the entries."""
+    """The outcome of recomputing everything from the entries. All is well only when there are no ``faults``.
+
+    ``size`` and ``root`` (hexadecimal) are those of the newest checkpoint; ``pending`` entries wait for the next one.
+    """
 
     size: int
     root: str
     faults: tuple[Fault, ...]
+    pending: int = 0
+    checkpoints: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,13 @@ class TraceEdge:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything an object came from, or everything that came of it. ``gaps`` names origins without an entry."""
+    """Everything an object came from, or everything that came of it. ``gaps`` names origins without an entry.
+
+    ``is_cut``: the walk ended at its limit of depth or steps, so there is more.
+    """
 
     start: Ref
     steps: tuple[TraceStep, ...]
     edges: tuple[TraceEdge, ...]
     gaps: tuple[Ref, ...] = ()
+    is_cut: bool = False

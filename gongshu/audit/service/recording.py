@@ -1,0 +1,68 @@
+"""Entries in, entries out."""
+
+from gongshu.access import service as access
+from gongshu.access.types import Actor, Permission
+from gongshu.audit import store
+from gongshu.audit.rules import entries as rules
+from gongshu.audit.types import Entry
+from gongshu.base.decisions import NOT_FOUND, Decision, Refused
+from gongshu.base.digest import Ref
+from gongshu.base.paging import Page, PageRequest
+from gongshu.base.site import Site, Transaction
+
+CURSOR_DIGITS_MAX = 18
+
+
+def record(
+    tx: Transaction,
+    site: Site,
+    *,
+    actor: Actor,
+    action: str,
+    subject: Ref,
+    decision: Decision[object],
+    origins: tuple[Ref, ...] = (),
+    facts: dict[str, str] | None = None,
+) -> None:
+    """Append the entry of ``decision`` in the caller's transaction: it stands if and only if the change does.
+
+    ``facts`` are names, digests, counts; never a data value. An entry that cannot be kept is refused, and with it the
+    change.
+    """
+    entry = rules.entry_of(
+        site.ids.make("entry"), site.now(), actor,
+        action=action, subject=subject, decision=decision, origins=tuple(origins), facts=facts or {},
+    )  # fmt: skip
+    leaf = rules.encode(entry).value_or_raise()
+    store.append(tx, rules.index_of(entry), leaf, rules.origins_of(entry))
+
+
+def list_entries(
+    site: Site,
+    actor: Actor,
+    page: PageRequest,
+    *,
+    subject_id: str = "",
+    action: str = "",
+    party: str = "",
+    outcome: str = "",
+) -> Page[Entry]:
+    """Return entries that have the columns given, newest first."""
+    access.require(actor, Permission.AUDIT_LOG_READ)
+    if page.after and not (page.after.isascii() and page.after.isdigit() and len(page.after) <= CURSOR_DIGITS_MAX):
+        raise Refused((rules.CURSOR_INVALID.because(),))
+    wanted = {"subject_id": subject_id, "action": action, "party": party, "outcome": outcome}
+    filters = {name: rules.indexed(value) for name, value in wanted.items() if value}
+    with site.db.reading() as tx:
+        leaves, next_after = store.page(tx, page, filters)
+    return Page(tuple(rules.decode(leaf) for leaf in leaves), next_after)
+
+
+def get_entry(site: Site, actor: Actor, entry_id: str) -> Entry:
+    """Return an entry by its id."""
+    access.require(actor, Permission.AUDIT_LOG_READ)
+    with site.db.reading() as tx:
+        found = store.find(tx, rules.indexed(entry_id))
+    if found is None:
+        raise Refused((NOT_FOUND.because(kind="entry", id=entry_id),))
+    return rules.decode(found[1])
