@@ -1,8 +1,11 @@
 """The composition root: makes the real ports and hands them out as a ``Site``. Nothing here is global."""
 
+import contextlib
 import json
 import os
 import secrets
+import threading
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -14,15 +17,27 @@ from gongshu.base.site import Clock, Site
 from gongshu.server.database import ControlDatabase
 
 SECRET_BYTES = 32
+RANDOM_BITS = 64
 
 
 class TimeOrderedIds:
-    """Ids that sort by time: 12 hexadecimal digits of milliseconds, then 16 random ones."""
+    """Ids that sort by time of making: 12 hexadecimal digits of milliseconds, then 16 that begin at random.
+
+    Strictly rising within a process, also when many are made in one millisecond or the machine's clock is set back.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing made yet."""
+        self._last = 0
+        self._lock = threading.Lock()
 
     def make(self, kind: str) -> str:
         """Return a fresh id."""
-        milliseconds = int(datetime.now(UTC).timestamp() * 1000)
-        return f"{kind}-{milliseconds:012x}{secrets.token_hex(8)}"
+        milliseconds = time.time_ns() // 1_000_000
+        drawn = milliseconds << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
+        with self._lock:
+            self._last = max(drawn, self._last + 1)
+            return f"{kind}-{self._last:028x}"
 
 
 class FileKeys:
@@ -38,14 +53,12 @@ class FileKeys:
         if not path.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = self._folder / f".{name}.{secrets.token_hex(8)}"
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(SECRET_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
-            try:
-                os.link(draft, path)  # fails when another process was faster: its secret stands
-            except FileExistsError:
-                pass
+            with contextlib.suppress(FileExistsError):  # another process was faster: its secret stands
+                os.link(draft, path)
             draft.unlink()
         return path.read_bytes()
 
