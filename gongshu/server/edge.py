@@ -4,14 +4,11 @@ Three ASGI layers, outermost first: ``Identify``, ``RefuseForgery``, ``Repeatabl
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from sqlalchemy import Column, DateTime, Integer, LargeBinary, String, Table, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -22,8 +19,8 @@ from gongshu.base.decisions import Kind, Reason, rule
 from gongshu.base.digest import sha256_hex
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.site import Site
-from gongshu.base.tables import METADATA
 from gongshu.parties import service as parties
+from gongshu.server import store
 from gongshu.server.problems import BODY_TOO_LARGE, CSRF_MISSING, problem_response
 
 SESSION_COOKIE = "gongshu_session"
@@ -33,6 +30,7 @@ BODY_BYTES_MAX = 2_000_000
 KEY_CHARS_MAX = 200
 STALE_AFTER_MINUTES = 5
 KEPT_HOURS = 24
+SERVER_FAULT = 500
 
 KEY_REUSED = rule(
     "idempotency-key-reused", Kind.CONFLICT, zh="该幂等键已用于另一请求。",
@@ -50,19 +48,6 @@ SECRET_SHOWN_ONCE = rule(
     fix_zh="如未收到密钥，请吊销后重新创建。", fix_en="If you did not receive it, revoke it and create another.",
 )  # fmt: skip
 
-REPEATED = Table(
-    "idempotency_key",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("request_digest", String(64), nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
-    Column("status", Integer, nullable=False),  # 0: running; 1: done, answer not kept
-    Column("content_type", String(200), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
-
-RUNNING, DONE_NOT_KEPT = 0, 1
-
 
 def _state(scope: Scope) -> dict[str, Any]:
     state: dict[str, Any] = scope.setdefault("state", {})
@@ -76,7 +61,8 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, reason: Reason) ->
 
 async def _read_body(receive: Receive) -> bytes | None:
     """Return the whole body, or ``None`` when it passes ``BODY_BYTES_MAX``."""
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -187,24 +173,16 @@ class Repeatable:
         elif isinstance(earlier, Reason):
             await _refuse(scope, receive, send, earlier)
         else:
-            await _send_kept(send, *earlier)
+            await _send_kept(send, earlier)
 
-    def _claim(self, row_id: str, digest: str) -> Reason | tuple[int, str, bytes] | None:
+    def _claim(self, row_id: str, digest: str) -> Reason | store.KeptAnswer | None:
         now = self.site.now()
         with self.site.db.transaction() as tx:
-            tx.execute(delete(REPEATED).where(REPEATED.c.created_at < now - timedelta(hours=KEPT_HOURS)))
-            row = tx.execute(select(REPEATED).where(REPEATED.c.id == row_id)).mappings().first()
-            if row is not None and not _is_stale(row, now):
-                return _answer_of(row, digest)
-            tx.execute(delete(REPEATED).where(REPEATED.c.id == row_id))
-            try:
-                tx.execute(
-                    insert(REPEATED).values(
-                        id=row_id, request_digest=digest, created_at=now, status=RUNNING, content_type="", body=b""
-                    )
-                )
-            except IntegrityError:
-                return STILL_RUNNING.because()
+            store.forget_before(tx, now - timedelta(hours=KEPT_HOURS))
+            earlier = store.find_answer(tx, row_id)
+            if earlier is not None and not _died_running(earlier, now):
+                return _refusal_of(earlier, digest) or earlier
+            store.claim(tx, row_id, digest, now)
         return None
 
     async def _run(self, row_id: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -228,34 +206,30 @@ class Repeatable:
             raise
 
     def _keep(self, row_id: str, kept: dict[str, Any]) -> None:
-        own = REPEATED.c.id == row_id
         with self.site.db.transaction() as tx:
-            if kept["status"] >= 500:  # noqa: PLR2004 - our failure: may be tried again
-                tx.execute(delete(REPEATED).where(own))
+            if kept["status"] >= SERVER_FAULT:  # our failure: the caller may try again
+                store.forget(tx, row_id)
             elif kept["secret"]:
-                tx.execute(update(REPEATED).where(own).values(status=DONE_NOT_KEPT))
+                store.keep(tx, row_id, store.DONE_NOT_KEPT, "", b"")
             else:
-                values = {"status": kept["status"], "content_type": kept["type"], "body": kept["body"]}
-                tx.execute(update(REPEATED).where(own).values(**values))
+                store.keep(tx, row_id, kept["status"], kept["type"], kept["body"])
 
 
-def _is_stale(row: Any, now: datetime) -> bool:
-    """Whether a running request must have died with its process."""
-    created = row["created_at"].replace(tzinfo=now.tzinfo) if row["created_at"].tzinfo is None else row["created_at"]
-    return bool(row["status"] == RUNNING and created < now - timedelta(minutes=STALE_AFTER_MINUTES))
+def _died_running(earlier: store.KeptAnswer, now: datetime) -> bool:
+    """Whether a request that claims to run must have ended with its process."""
+    return earlier.status == store.RUNNING and earlier.created_at < now - timedelta(minutes=STALE_AFTER_MINUTES)
 
 
-def _answer_of(row: Any, digest: str) -> Reason | tuple[int, str, bytes]:
-    if row["request_digest"] != digest:
+def _refusal_of(earlier: store.KeptAnswer, digest: str) -> Reason | None:
+    """Return why an earlier request cannot be answered from memory, if so."""
+    if earlier.request_digest != digest:
         return KEY_REUSED.because()
-    if row["status"] == RUNNING:
+    if earlier.status == store.RUNNING:
         return STILL_RUNNING.because()
-    if row["status"] == DONE_NOT_KEPT:
-        return SECRET_SHOWN_ONCE.because()
-    return int(row["status"]), str(row["content_type"]), bytes(row["body"])
+    return SECRET_SHOWN_ONCE.because() if earlier.status == store.DONE_NOT_KEPT else None
 
 
-async def _send_kept(send: Callable[[Message], Awaitable[None]], status: int, content_type: str, body: bytes) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"idempotent-replayed", b"true")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send_kept(send: Send, answer: store.KeptAnswer) -> None:
+    headers = [(b"content-type", answer.content_type.encode()), (b"idempotent-replayed", b"true")]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -42,7 +42,6 @@ class Worker:
             "name": "gongshu",
             "system_database_url": database_url,
             "application_version": "gongshu",
-            "run_admin_server": False,
             "log_level": "WARNING",
         }
         DBOS(config=config)

@@ -26,7 +26,7 @@ class Organisation:
     is_public_institution: bool = False
 
 
-def _organisation(  # noqa: PLR0913 - one argument per column of the table below
+def _organisation(
     party: str, name: str, code: str, role: Role, people: dict[str, str], *, is_public_institution: bool = False
 ) -> Organisation:
     roles = frozenset({role})
@@ -75,10 +75,11 @@ ORGANISATIONS = (
 
 def set_up_cast(site: Site) -> dict[str, Actor]:
     """Make the organisations and people of the demo, and return everybody as an actor, by login."""
-    administrator = parties.bootstrap(
-        site, party_name="平台运维中心（模拟）", credit_code="12450000MA00000172", region="4500",
-        person_name="司机台", login=ADMINISTRATOR_LOGIN, password=DEMO_PASSWORD,
+    _, first = parties.bootstrap(
+        site, name="云江市平台运维中心（模拟）", credit_code="12450000MA00000172", region="4500",
+        party_id="platform-centre", person_name="司机台", login=ADMINISTRATOR_LOGIN, password=DEMO_PASSWORD,
     )  # fmt: skip
+    administrator = Actor(first.id, first.party, first.roles, first.name)
     actors = {ADMINISTRATOR_LOGIN: administrator}
     for organisation in ORGANISATIONS:
         party = parties.create_party(
@@ -92,5 +93,3 @@ def set_up_cast(site: Site) -> dict[str, Actor]:
             )
             actors[login] = Actor(person.id, party.id, person.roles, name)
     return actors
-
-

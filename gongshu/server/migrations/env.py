@@ -7,7 +7,6 @@ from gongshu.base.tables import METADATA
 engine = context.config.attributes["engine"]
 
 
-
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
     """Leave tables alone that are not on our ``MetaData`` (the job queue keeps its own)."""
     return kind != "table" or name in METADATA.tables
