@@ -5,10 +5,47 @@ from datetime import datetime
 from enum import StrEnum
 
 from gongshu.base.days import Period
+from gongshu.base.decisions import Text
 from gongshu.base.digest import Ref, digest_of
 from gongshu.base.ids import AgreementId, GrantId, PartyId, PersonId, PlanId, ResourceId
 from gongshu.base.money import Tier
-from gongshu.policies.types import ResourcePolicy
+from gongshu.policies.types import ResourcePolicy, Use
+
+PLAN_PARTS: dict[str, Text] = {
+    "P01": Text("名称", "name"),
+    "P02": Text("授权运营的必要性、可行性分析", "necessity and feasibility"),
+    "P03": Text("运营机构的条件", "conditions for the operator"),
+    "P04": Text("授权运营模式", "mode"),
+    "P05": Text("数据资源范围、目录、更新频率和质量", "scope, catalog, update frequency and quality"),
+    "P06": Text(
+        "期限、建设、保障、进度、评估标准、退出、资产",
+        "term, construction, support, schedule, evaluation, exit, assets",
+    ),
+    "P07": Text("拟形成的产品和服务清单（两类）", "products and services in two classes"),
+    "P08": Text("成本收入核算和收益分配", "cost and income accounting, benefit distribution"),
+    "P09": Text("数据安全、个人信息保护和应急", "security, personal information, emergency"),
+    "P10": Text("各方权利和义务", "rights and duties"),
+    "P11": Text("监督和考核", "supervision and assessment"),
+    "P12": Text("其他事项", "other matters"),
+}
+"""The twelve mandatory parts of an implementation plan (27号 art.9)."""
+
+AGREEMENT_PARTS: dict[str, Text] = {
+    "G01": Text("授权范围和数据资源目录", "scope and catalog"),
+    "G02": Text("授权运营期限", "term"),
+    "G03": Text("产品和服务清单、技术标准、安全审核和业务规范性审核", "products, technical standard, both reviews"),
+    "G04": Text("支撑平台", "supporting platform"),
+    "G05": Text("资产权属", "ownership of assets"),
+    "G06": Text("信息披露和禁止再开发", "disclosure and no redevelopment"),
+    "G07": Text("成本收入核算和收益分配", "cost and income accounting, distribution"),
+    "G08": Text("数据安全、个人信息、风险监测和应急", "security, personal information, risk monitoring, emergency"),
+    "G09": Text("绩效评价、续约或退出", "performance evaluation, renewal or exit"),
+    "G10": Text("违约责任", "breach"),
+    "G11": Text("争议解决", "disputes"),
+    "G12": Text("变更和终止", "change and end"),
+    "G13": Text("其他事项", "other matters"),
+}
+"""The thirteen mandatory parts of an agreement (27号 art.14)."""
 
 
 class Mode(StrEnum):
@@ -98,6 +135,7 @@ class Plan:
     status: PlanStatus
     decision: CollectiveDecision | None = None
     decided_by: PersonId | None = None
+    decision_reason: str = ""
 
     @property
     def ref(self) -> Ref:
@@ -146,6 +184,22 @@ class GrantTerms:
 
 
 @dataclass(frozen=True)
+class ScopeFacts:
+    """What the platform knows of one resource of a scope when it is decided about.
+
+    ``offered`` is the widest scope that could be agreed now: ``None`` while the resource is unknown, has no coded
+    registration, or its provider has not set the uses. ``columns`` are those of the registered version; ``wider``
+    are the uses beyond the provider's; ``loosens``: a mask, the row filter or the privacy unit was dropped.
+    """
+
+    offered: ResourceScope | None
+    missing: str = ""
+    columns: frozenset[str] = frozenset()
+    wider: tuple[tuple[str, frozenset[Use]], ...] = ()
+    loosens: bool = False
+
+
+@dataclass(frozen=True)
 class Agreement:
     """The agreement between agency and operator, generated from an effective plan."""
 
@@ -159,6 +213,7 @@ class Agreement:
     decision: CollectiveDecision | None = None
     agency_signer: PersonId | None = None
     operator_signer: PersonId | None = None
+    end_reason: str = ""
 
     @property
     def ref(self) -> Ref:

@@ -17,7 +17,7 @@ from gongshu.parties.types import ANONYMOUS, ApiToken, Party, Password, Person, 
 CREDIT_CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """Digits and letters of GB 32100-2015: no I, O, S, V, Z."""
 CREDIT_CODE_CHARS = 18
-REGION = re.compile(r"[0-9]{6}")
+REGION = re.compile(r"[0-9]{4}([0-9]{2})?")
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 NAME_CHARS_MAX = 200
 PASSWORD_CHARS_MAX = 200
@@ -141,7 +141,9 @@ def _field_faults(party: Party) -> list[Reason]:
         reasons.append(wrong(field="name", **wanted))
     if not REGION.fullmatch(party.region):
         reasons.append(
-            wrong(field="region", wanted_zh="6 位行政区划代码（GB/T 2260）", wanted_en="the 6 digits of GB/T 2260")
+            wrong(
+                field="region", wanted_zh="4 位或 6 位行政区划代码（GB/T 2260）", wanted_en="4 or 6 digits of GB/T 2260"
+            )
         )
     if not party.roles - {Role.PUBLIC}:
         reasons.append(wrong(field="roles", wanted_zh="至少一个角色", wanted_en="at least one role"))

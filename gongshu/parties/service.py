@@ -25,6 +25,7 @@ from gongshu.parties import rules, store
 from gongshu.parties.types import ANONYMOUS, ApiToken, Party, Password, Person, Session
 
 SECRET_BYTES = 32
+ID_CHARS_MAX = 80
 _HASHER = PasswordHasher()  # argon2id with the low-memory profile of RFC 9106
 
 
@@ -43,6 +44,15 @@ def _fits(hashed: str, password: str) -> bool:
 
 def _id_of_secret(secret: str) -> str:
     return sha256_hex(secret.encode())
+
+
+def _ref(kind: str, object_id: str, found: Party | Person | None) -> Ref:
+    """Name an object in the log even when it is not there."""
+    return Ref(kind, object_id[:ID_CHARS_MAX], "") if found is None else found.ref
+
+
+def _unknown(kind: str, object_id: str) -> Denied:
+    return Denied((NOT_FOUND.because(kind=kind, id=object_id[:ID_CHARS_MAX]),))
 
 
 def is_credit_code(code: str) -> bool:
@@ -65,7 +75,7 @@ def create_party(
     is_public_institution: bool = False,
     affiliates: Iterable[PartyId] = (),
 ) -> Party:
-    """Admit an organisation. ``region`` is the six digits of GB/T 2260; ``party_id`` is made when left empty."""
+    """Admit an organisation. ``region`` is four or six digits of GB/T 2260; ``party_id`` is made when left empty."""
     party = Party(
         id=PartyId(party_id or site.ids.make("party")), name=name.strip(), credit_code=credit_code.strip().upper(),
         roles=frozenset(roles), region=region, is_public_institution=is_public_institution,
@@ -88,18 +98,20 @@ def create_party(
 def declare_affiliates(site: Site, actor: Actor, party_id: PartyId, affiliates: Iterable[PartyId]) -> Party:
     """Replace the declared affiliates of a party; acts on every later decision about it (27号 art.6)."""
     with site.db.transaction() as tx:
-        party = store.PARTIES.get(tx, party_id)
+        party = store.PARTIES.find(tx, party_id)
         declared = frozenset(affiliates)
         decision = access.guard(
             actor, Permission.ADMINISTER_PARTY_CREATE,
-            lambda: rules.decide_affiliates(party, declared, store.all_party_ids(tx)),
+            lambda: _unknown("party", party_id) if party is None
+            else rules.decide_affiliates(party, declared, store.all_party_ids(tx)),
         )  # fmt: skip
-        subject = decision.value.ref if isinstance(decision, Permitted) else party.ref
+        before = _ref("party", party_id, party)
+        subject = decision.value.ref if isinstance(decision, Permitted) else before
         audit.record(
             tx, site, actor=actor, action="party.declare_affiliates", subject=subject, decision=decision,
-            origins=(party.ref,),
+            origins=(before,),
         )  # fmt: skip
-        if isinstance(decision, Permitted):
+        if isinstance(decision, Permitted) and party is not None:
             store.PARTIES.save(tx, party, decision.value)
     return decision.value_or_raise()
 
@@ -115,15 +127,15 @@ def create_person(
     # Hashing takes a while on purpose: before the transaction, for everybody else would wait.
     hashed = Password(person.id, _HASHER.hash(password) if may_create else "")
     with site.db.transaction() as tx:
-        organisation = store.PARTIES.get(tx, party)
+        organisation = store.PARTIES.find(tx, party)
         decision = access.guard(
             actor, Permission.ADMINISTER_PERSON_CREATE,
-            lambda: _decide_person(tx, site, person, organisation, password),
+            lambda: _unknown("party", party) if organisation is None
+            else _decide_person(tx, site, person, organisation, password),
         )  # fmt: skip
-        # The login of a refused person may be a slip of the hand: only its absence is certain to be harmless.
         audit.record(
             tx, site, actor=actor, action="person.create", subject=person.ref, decision=decision,
-            origins=(organisation.ref,),
+            origins=(_ref("party", party, organisation),),
         )  # fmt: skip
         if isinstance(decision, Permitted):
             store.PEOPLE.add(tx, person)
@@ -188,14 +200,36 @@ def list_parties(site: Site, actor: Actor, page: PageRequest = FIRST_PAGE) -> Pa
         return store.PARTIES.page(tx, page, newest_first=False)
 
 
+def _may_see_people(actor: Actor) -> bool:
+    return access.may(actor, Permission.ADMINISTER_PERSON_CREATE) or access.may(actor, Permission.AUDIT_LOG_READ)
+
+
 def list_people(site: Site, actor: Actor, party_id: PartyId, page: PageRequest = FIRST_PAGE) -> Page[Person]:
     """Return people of a party: of one's own, or of any for administrators and auditors; else ``not-found``."""
     access.require(actor, Permission.READ_PARTY_VIEW)
-    may_see_all = access.may(actor, Permission.ADMINISTER_PERSON_CREATE) or access.may(actor, Permission.AUDIT_LOG_READ)
-    if actor.party != party_id and not may_see_all:
-        raise Refused((NOT_FOUND.because(kind="party", id=party_id),))
+    if actor.party != party_id and not _may_see_people(actor):
+        raise Refused(_unknown("party", party_id).reasons)
     with site.db.reading() as tx:
         return store.PEOPLE.page(tx, page, newest_first=False, party=party_id)
+
+
+def get_person(site: Site, actor: Actor, person_id: PersonId) -> Person:
+    """Return a person of one's own organisation, or anybody for administrators and auditors; else ``not-found``."""
+    access.require(actor, Permission.READ_PARTY_VIEW)
+    with site.db.reading() as tx:
+        person = store.PEOPLE.find(tx, person_id)
+    if person is None or not (person.party == actor.party or _may_see_people(actor)):
+        raise Refused(_unknown("person", person_id).reasons)
+    return person
+
+
+def list_demo_people(site: Site) -> tuple[tuple[Person, Party], ...]:
+    """Return everybody who can be signed in as by one click; nobody outside demo mode."""
+    if not site.is_demo:
+        return ()
+    with site.db.reading() as tx:
+        by_id = {party.id: party for party in store.PARTIES.all(tx)}
+        return tuple((person, by_id[person.party]) for person in store.PEOPLE.all(tx) if person.is_active)
 
 
 def party_in(tx: Transaction, party_id: PartyId) -> Party:
@@ -369,12 +403,8 @@ def revoke_token(site: Site, actor: Actor, token_id: str) -> None:
     with site.db.transaction() as tx:
         token = store.TOKENS.find(tx, token_id)
         is_own = token is not None and token.person == actor.person
-        decision: Decision[Actor] = (
-            rules.decide_signed_in(actor)
-            if is_own
-            else Denied((NOT_FOUND.because(kind="api_token", id=token_id[:80]),))
-        )
-        subject = token.ref if token is not None else Ref("api_token", token_id[:80], "")
+        decision: Decision[Actor] = rules.decide_signed_in(actor) if is_own else _unknown("api_token", token_id)
+        subject = token.ref if token is not None else Ref("api_token", token_id[:ID_CHARS_MAX], "")
         audit.record(tx, site, actor=actor, action="token.revoke", subject=subject, decision=decision)
         if isinstance(decision, Permitted):
             store.delete_token(tx, token_id)
