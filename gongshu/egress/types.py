@@ -5,8 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from gongshu.base.digest import Ref, digest_of
-from gongshu.base.ids import JobId, OutputId, PartyId, PersonId, ReleaseId
-from gongshu.compute.types import OutputFile
+from gongshu.base.ids import EntitlementId, GrantId, JobId, OutputId, PartyId, PersonId, ReleaseId
+from gongshu.compute.types import JobKind, OutputFile
+
+NO_OUTPUT, NO_ENTITLEMENT, NO_GRANT, NOBODY = OutputId(""), EntitlementId(""), GrantId(""), PartyId("")
 
 
 class OutputStatus(StrEnum):
@@ -18,6 +20,7 @@ class OutputStatus(StrEnum):
     RELEASED = "released"
     REJECTED = "rejected"
     VOID = "void"  # a byte changed after it was frozen
+    STOPPED = "stopped"  # its grant ended before it was released
 
 
 class ReviewKind(StrEnum):
@@ -56,6 +59,12 @@ class Vote:
     reason: str
     output_digest: str
     at: datetime
+    output: OutputId = NO_OUTPUT
+
+    @property
+    def ref(self) -> Ref:
+        """This review, bound to the bytes it was about and to how it ended."""
+        return Ref("review", f"{self.output}:{self.kind}", digest_of(self))
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,12 @@ class Output:
     findings: tuple[Finding, ...]
     created_at: datetime
     votes: tuple[Vote, ...] = ()
+    entitlement: EntitlementId = NO_ENTITLEMENT
+    grant: GrantId = NO_GRANT
+    operator: PartyId = NOBODY
+    kind: JobKind = JobKind.SQL
+    title: str = ""
+    release: ReleaseId | None = None
 
     @property
     def digest(self) -> str:
@@ -97,8 +112,91 @@ class Release:
     votes: tuple[Vote, ...]
     released_by: PersonId
     released_at: datetime
+    grant: GrantId = NO_GRANT
+    operator: PartyId = NOBODY
 
     @property
     def ref(self) -> Ref:
         """This release, bound to its files and votes."""
         return Ref("release", self.id, digest_of((self.output, self.files, self.votes)))
+
+
+@dataclass(frozen=True)
+class ColumnMeasure:
+    """What a machine counted in one column of a table: never a value.
+
+    ``identifiers`` counts cells by kind (``credit_code``, ``id_card``, ``phone``, ``mailbox``); ``below_min`` counts
+    numbers from 1 to below ``units_min``, ``zeros`` those that are 0, ``formulas`` text cells that a spreadsheet would run.
+    """
+
+    name: str
+    is_number: bool
+    is_whole: bool
+    identifiers: dict[str, int]
+    below_min: int
+    zeros: int
+    formulas: int
+
+
+@dataclass(frozen=True)
+class TableMeasure:
+    """A table of an output: its rows, columns, and how many rows repeat rows of a source (see ``Resemblance``)."""
+
+    rows: int
+    columns: tuple[ColumnMeasure, ...]
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """How many rows of a table equal fewer than ``units_min`` rows of ``relation`` on at least ``columns_min`` columns.
+
+    ``is_open``: the supplier lets all columns compared be seen as they are.
+    """
+
+    table: str
+    relation: str
+    rows: int
+    matching: int
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class HashesMeasure:
+    """What a machine counted in the artifact of a verification: entries, and those that are no keyed hash."""
+
+    entries: int
+    odd_keys: int
+    odd_values: int
+
+
+@dataclass(frozen=True)
+class FileMeasure:
+    """What was found where a job said that it wrote a file. ``measure`` is absent when it could not be read."""
+
+    name: str
+    sha256: str
+    bytes: int
+    table: TableMeasure | None = None
+    hashes: HashesMeasure | None = None
+
+
+@dataclass(frozen=True)
+class CheckLimits:
+    """The numbers that the automatic checks measure against."""
+
+    rows_max: int
+    bytes_max: int
+    units_min: int
+    match_rows_max: int
+    match_percent_max: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Some rows of a quarantined table, as a reviewer sees them. ``next_after`` is empty on the last page."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    total: int
+    next_after: str = ""

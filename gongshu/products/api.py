@@ -27,9 +27,7 @@ def actor_of(request: Request) -> Actor:
     return cast("Actor", request.state.actor)
 
 
-def page_of(
-    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT, after: str = ""
-) -> PageRequest:
+def page_of(limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT, after: str = "") -> PageRequest:
     """Return which part of a list is asked for."""
     return PageRequest(limit, after)
 

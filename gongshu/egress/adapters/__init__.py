@@ -1,0 +1,1 @@
+"""The files of outputs and releases. These modules touch rows; what they return are digests, counts and previews."""

@@ -1,0 +1,91 @@
+"""Lifelines: what an object came from, and what came of it, each step with its law article."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gongshu.audit.types import Trace
+from gongshu.base.decisions import Text
+from gongshu.base.digest import Ref
+from gongshu.base.ids import PartyId, ProductId
+
+
+class Direction(StrEnum):
+    """Which way a lifeline was walked."""
+
+    BACK = "back"  # 追溯来源
+    FORWARD = "forward"  # 追踪去向
+
+
+@dataclass(frozen=True)
+class LifelineNode:
+    """One object and the decision that made it what it is.
+
+    ``article`` is the article or standard that the step follows; ``who`` and ``party`` are names, ``entry`` the id of the
+    audit entry (empty for a call, which stands in a usage segment). ``facts`` are those of the entry: counts and codes.
+    """
+
+    kind: str
+    id: str
+    digest: str
+    title: Text
+    at: datetime | None
+    who: str
+    party: str
+    article: str
+    depth: int
+    action: str = ""
+    entry: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> Ref:
+        """The object as it was."""
+        return Ref(self.kind, self.id, self.digest)
+
+
+@dataclass(frozen=True)
+class LifelineEdge:
+    """``child`` came from ``parent``; both stand among the nodes or the gaps."""
+
+    child: Ref
+    parent: Ref
+
+
+@dataclass(frozen=True)
+class Income:
+    """What one consumer called and owes for one product: the newest statement of each contract and month."""
+
+    product: ProductId
+    consumer: PartyId
+    calls: int
+    charged_calls: int
+    billed_cost_minor: int
+
+
+@dataclass(frozen=True)
+class Lifeline:
+    """A walk over the audit log, ready to be drawn. ``trace`` is the walk itself, the call included.
+
+    ``gaps``: objects named as origins that the log holds no decision about; ``is_cut``: the walk ended at its limit.
+    ``income`` and its sums are filled when walking forward.
+    """
+
+    start: Ref
+    direction: Direction
+    nodes: tuple[LifelineNode, ...]
+    edges: tuple[LifelineEdge, ...]
+    trace: Trace
+    gaps: tuple[Ref, ...] = ()
+    is_cut: bool = False
+    income: tuple[Income, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """All calls that came of the object, as far as they are billed."""
+        return sum(part.calls for part in self.income)
+
+    @property
+    def billed_cost_minor(self) -> int:
+        """All fen that came of the object."""
+        return sum(part.billed_cost_minor for part in self.income)
