@@ -9,12 +9,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import hypothesis
 import psycopg
 import pytest
 
+from gongshu.base.site import Site
+from gongshu.base.tables import METADATA
+from gongshu.server.database import ControlDatabase
+from gongshu.server.wiring import make_site
 from tools.machine import install_line
 
 POSTGRES_PROGRAMS = "lib/postgresql/*/bin/postgres"
@@ -52,6 +59,44 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def database_url(request: pytest.FixtureRequest) -> str:
     """Give the URL of a fresh, empty control database; each test runs once per store."""
     return request.getfixturevalue(f"{request.param}_url")
+
+
+class MovableClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # a Monday, nine in the morning in China
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        """Move forward by ``timedelta(**by)``."""
+        self.time += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """Give the clock that ``site`` runs on."""
+    return MovableClock()
+
+
+@pytest.fixture
+def site(home: Path, database_url: str, clock: MovableClock) -> Iterator[Site]:
+    """Give a site with every table, on each store in turn."""
+    made = make_site(home, database_url=database_url, clock=clock)
+    with closing(cast(ControlDatabase, made.db)) as database:
+        METADATA.create_all(database.engine)
+        yield made
+
+
+@pytest.fixture
+def sqlite_site(home: Path, sqlite_url: str, clock: MovableClock) -> Iterator[Site]:
+    """Give a site with every table, on SQLite only: for what does not depend on the store."""
+    made = make_site(home, database_url=sqlite_url, clock=clock)
+    with closing(cast(ControlDatabase, made.db)) as database:
+        METADATA.create_all(database.engine)
+        yield made
 
 
 @pytest.fixture

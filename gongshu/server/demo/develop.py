@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from gongshu.base.days import Period
@@ -119,9 +120,8 @@ def compute_for_real(stage: Stage) -> None:
     """Step 5: written on synthetic rows, submitted for real; what would show a value is refused by the gate."""
     site, developer, entitlement = stage.site, stage.people["developer"], stage.made["entitlement"]
     for attempt, sql, code in REFUSED_STATEMENTS:
-        stage.must_refuse(
-            5, attempt, code, lambda sql=sql: compute.submit_sql(site, developer, entitlement.id, attempt, sql)
-        )
+        submit = partial(compute.submit_sql, site, developer, entitlement.id, attempt, sql)
+        stage.must_refuse(5, attempt, code, submit)
     _, synthetic = compute.try_on_synthetic(site, developer, entitlement.id, ENTERPRISES_BY_REGION)
     table = compute.submit_sql(site, developer, entitlement.id, "企业区域分布", ENTERPRISES_BY_REGION)
     check = compute.submit_verification(site, developer, entitlement.id, "企业信息核验", VERIFICATION)
@@ -179,7 +179,7 @@ def _release(stage: Stage, job: Job, name: str) -> Release:
                             reason="-"),
     )  # fmt: skip
     _vote(stage, output, "reviewer-security", ReviewKind.SECURITY)
-    stage.must_refuse(6, "release on one review", "reviews-missing", lambda: egress.release(site, operator, output.id))
+    stage.must_refuse(6, "release on one review", "reviews-incomplete", lambda: egress.release(site, operator, output.id))
     _vote(stage, output, "reviewer-conformity", ReviewKind.CONFORMITY)
     return egress.release(site, operator, output.id)
 

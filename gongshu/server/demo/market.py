@@ -45,7 +45,7 @@ def sell(stage: Stage) -> None:
         summary="输入统一社会信用代码、企业名称（可选法定代表人），返回一致、不一致或无记录。",
     )  # fmt: skip
     stage.must_refuse(
-        7, "a price above the ceiling", "price-above-ceiling",
+        7, "a price above the ceiling", "listing-above-ceiling",
         lambda: products.list_product(site, operator, product.id, tiers=(Tier(None, "6.01"),), charges_no_record=False),
     )  # fmt: skip
     listing = products.list_product(site, operator, product.id, tiers=PRICE, charges_no_record=False)
@@ -54,14 +54,18 @@ def sell(stage: Stage) -> None:
         summary="面向政务窗口，无偿。",
     )  # fmt: skip
     stage.must_refuse(
-        7, "a charge for the public-welfare class", "public-class-is-free",
+        7, "a charge for the public-welfare class", "listing-public-charges",
         lambda: products.list_product(site, operator, pilot.id, tiers=PRICE, charges_no_record=False),
     )  # fmt: skip
     free = products.list_product(site, operator, pilot.id, tiers=FREE, charges_no_record=False)
     days = timedelta(days=200)
-    stage.made["sale"] = _contract(stage, product, listing.id, INCLUSIVE_FINANCE, days, CALLS_MAX)
-    stage.made["short_sale"] = _contract(stage, product, listing.id, INCLUSIVE_FINANCE, timedelta(days=1), 10)
-    stage.made["pilot_sale"] = _contract(stage, pilot, free.id, PUBLIC_SERVICE, days, 10_000)
+    stage.made["sale"] = _contract(
+        stage, product, listing.id, purpose=INCLUSIVE_FINANCE, length=days, calls_max=CALLS_MAX
+    )
+    stage.made["short_sale"] = _contract(
+        stage, product, listing.id, purpose=INCLUSIVE_FINANCE, length=timedelta(days=1), calls_max=10
+    )
+    stage.made["pilot_sale"] = _contract(stage, pilot, free.id, purpose=PUBLIC_SERVICE, length=days, calls_max=10_000)
     contract = stage.made["sale"].contract
     stage.tell(
         7, "contract", f"合约 {contract.code} 双方签署，进入履行  (signed by both sides)",
@@ -71,7 +75,7 @@ def sell(stage: Stage) -> None:
 
 
 def _contract(
-    stage: Stage, product: ProductVersion, listing_id: str, purpose: str, length: timedelta, calls_max: int
+    stage: Stage, product: ProductVersion, listing_id: ListingId, *, purpose: str, length: timedelta, calls_max: int
 ) -> Sale:
     site, bank = stage.site, stage.people["bank"]
     now = site.now()
@@ -113,8 +117,8 @@ def call(stage: Stage, known: list[dict[str, str]], port: int) -> None:
         answers = caller.send_all(calls)
         results = Counter(answer.result for answer in answers)
         again = caller.send_one(calls[0])
-        refused = _refused_calls(stage, caller, known)
         pilot = _pilot_calls(stage, address, known)
+        refused = _refused_calls(stage, caller, known)  # moves the clock, perhaps into the next month
         stage.made["pilot_answers"] = pilot
     served = [answer for answer in answers if answer.receipt.get("result") in {"match", "mismatch", "no_record"}]
     stage.check("exactly the agreed number of calls is served", holds=len(served) == CALLS_MAX)
@@ -233,7 +237,7 @@ def end(stage: Stage, known: list[dict[str, str]], port: int) -> None:
         after = caller.send_one(Call("after-the-end", fields))
         _must_be_refused(stage, 11, "a call under an ended grant", "grant-ended", after)
     stage.must_refuse(
-        11, "a job under an ended grant", "entitlement-ended",
+        11, "a job under an ended grant", "entitlement-not-in-force",
         lambda: compute.submit_sql(
             site, stage.people["developer"], stage.made["pilot_entitlement"].id, "x", ENTERPRISES_BY_REGION
         ),

@@ -138,7 +138,7 @@ def authorize(stage: Stage) -> None:
     decision = CollectiveDecision("市人民政府常务会议（模拟）", "云政常〔2026〕17号", "0" * 63 + "1")
     own = replace(stage.people["agency-head"], roles=government.roles)
     stage.must_refuse(
-        3, "an approver from the applicant's own organisation", "approver-of-applicant",
+        3, "an approver from the applicant's own organisation", "approver-from-applicant",
         lambda: grants.decide_plan(site, own, plan.id, approves=True, decision=decision, reason="同意"),
     )  # fmt: skip
     effective = grants.decide_plan(site, government, plan.id, approves=True, decision=decision, reason="同意")
@@ -172,7 +172,7 @@ def _refused_agreements(stage: Stage) -> None:
     stage.must_refuse(3, "a term of 6 years", "term-too-long", lambda: propose(six))
     stage.must_refuse(3, "no mode of authorization", "mode-missing", lambda: propose(replace(good, mode=None)))
     stage.must_refuse(3, "a mandatory part is missing", "part-missing", lambda: propose(good, AGREEMENT_PARTS[1:]))
-    stage.must_refuse(3, "a use the supplier does not allow", "scope-wider", lambda: propose(wide))
+    stage.must_refuse(3, "a use the supplier does not allow", "scope-wider-than-provider", lambda: propose(wide))
 
 
 def _agree(stage: Stage, terms: GrantTerms) -> Grant:
