@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gongshu.base.days import Period
+from gongshu.base.ids import ListingId
 from gongshu.base.money import Tier
 from gongshu.billing import service as billing
 from gongshu.billing.types import Statement

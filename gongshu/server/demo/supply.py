@@ -16,6 +16,7 @@ from gongshu.grants.types import (
     Grant,
     GrantTerms,
     Mode,
+    Part,
     PriceRule,
     ResourceScope,
     Right,
@@ -157,7 +158,7 @@ def authorize(stage: Stage) -> None:
 def _refused_agreements(stage: Stage) -> None:
     site, agency, plan = stage.site, stage.people["agency"], stage.made["plan"]
 
-    def propose(terms: GrantTerms, parts: tuple[object, ...] = AGREEMENT_PARTS) -> Agreement:
+    def propose(terms: GrantTerms, parts: tuple[Part, ...] = AGREEMENT_PARTS) -> Agreement:
         return grants.propose_agreement(
             site, agency, plan_id=plan.id, selection=SelectionMethod.OPEN_TENDER, terms=terms, parts=parts
         )
