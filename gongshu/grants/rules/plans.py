@@ -44,8 +44,8 @@ MODE_MISSING = rule(
     "mode-missing", Kind.INVALID, zh="没有选择授权运营模式。", en="The mode of the authorization is missing.",
     fix_zh="请选择：整体授权、分领域授权、依场景授权。", fix_en="Choose: whole, domain or scenario.", law="27号 art.9(四)",
 )  # fmt: skip
-APPROVER_FROM_APPLICANT = rule(
-    "approver-from-applicant", Kind.FORBIDDEN, zh="审定人来自申请单位 {agency} 自身。",
+APPROVER_OF_APPLICANT = rule(
+    "approver-of-applicant", Kind.FORBIDDEN, zh="审定人来自申请单位 {agency} 自身。",
     en="The approver belongs to the applicant's own organisation, {agency}.",
     fix_zh="请由同级人民政府（授权主体）的其他单位人员审定。",
     fix_en="Have somebody of the authorising body decide, from another organisation.",
@@ -125,7 +125,7 @@ def decide_plan(
     step = decide_step("plan", PLAN_TRANSITIONS, plan.status, "approve" if approves else "reject")
     reasons = list(step.reasons)
     if actor.party == plan.agency:
-        reasons.append(APPROVER_FROM_APPLICANT.because(agency=plan.agency))
+        reasons.append(APPROVER_OF_APPLICANT.because(agency=plan.agency))
     fault = collective_fault(decision)
     if approves and fault:
         reasons.append(PLAN_DECISION_MISSING.because(what=fault))

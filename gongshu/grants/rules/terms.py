@@ -55,8 +55,8 @@ COLUMN_UNKNOWN = rule(
     "column-unknown", Kind.INVALID, zh="数据资源 {resource} 没有字段 {column}。", en="The resource {resource} has no column {column}.",
     fix_zh="请从范围中去掉该字段。", fix_en="Take it out of the scope.", law="27号 art.14(一)",
 )  # fmt: skip
-SCOPE_WIDER_THAN_PROVIDER = rule(
-    "scope-wider-than-provider", Kind.INVALID, zh="字段 {column} 的用途 {uses} 超出供数单位允许的范围（{resource}）。",
+SCOPE_WIDER = rule(
+    "scope-wider", Kind.INVALID, zh="字段 {column} 的用途 {uses} 超出供数单位允许的范围（{resource}）。",
     en="The uses {uses} of the column {column} go beyond what the provider of {resource} allows.",
     fix_zh="请去掉这些用途，或请供数单位先行放宽。", fix_en="Drop these uses, or ask the provider to allow them first.",
     law="27号 art.5, 14(一)",
@@ -186,7 +186,7 @@ def _column_faults(resource: str, columns: list[str], known: ScopeFacts) -> list
     strangers = {column for column in columns if column not in known.columns}
     reasons = [COLUMN_UNKNOWN.because(resource=resource, column=column[:200]) for column in sorted(strangers)]
     reasons += [
-        SCOPE_WIDER_THAN_PROVIDER.because(resource=resource, column=column, uses=", ".join(sorted(uses)))
+        SCOPE_WIDER.because(resource=resource, column=column, uses=", ".join(sorted(uses)))
         for column, uses in known.wider
         if column not in strangers
     ]
