@@ -28,7 +28,6 @@ QUEUE = "jobs"
 JOBS_AT_ONCE = 1  # each job may use all the threads and memory that its limits give it
 POLL_SECONDS = 0.25
 TICK_SECONDS = 2.0
-SNAPSHOT_SECONDS = 300.0
 
 
 class Worker:
@@ -70,7 +69,7 @@ class Worker:
         DBOS.launch()
         DBOS.register_queue(QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_SECONDS)
         started: set[str] = set()
-        next_tick = next_snapshot = 0.0
+        next_tick = 0.0
         try:
             while not self._stop.is_set():
                 for job_id in compute.waiting_jobs(self.site):
@@ -81,15 +80,13 @@ class Worker:
                 if time.monotonic() >= next_tick:
                     self.tick()
                     next_tick = time.monotonic() + TICK_SECONDS
-                if time.monotonic() >= next_snapshot:
-                    _guarded("snapshot", lambda: delivery.publish_snapshot(self.site))
-                    next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
                 self._stop.wait(POLL_SECONDS)
         finally:
             DBOS.destroy(workflow_completion_timeout_sec=5)
 
     def tick(self) -> None:
-        """Do what falls due: collect sealed usage, then put all waiting entries into the tamper-evident log."""
+        """Do what falls due: keep the gateways' snapshot fresh, collect sealed usage, then seal all waiting entries."""
+        _guarded("snapshot", lambda: delivery.publish_snapshot(self.site))
         _guarded("metering", lambda: metering.collect(self.site))
         _guarded("audit", lambda: audit.integrate(self.site))
 

@@ -179,7 +179,9 @@ def _release(stage: Stage, job: Job, name: str) -> Release:
                             reason="-"),
     )  # fmt: skip
     _vote(stage, output, "reviewer-security", ReviewKind.SECURITY)
-    stage.must_refuse(6, "release on one review", "reviews-incomplete", lambda: egress.release(site, operator, output.id))
+    stage.must_refuse(
+        6, "release on one review", "reviews-incomplete", lambda: egress.release(site, operator, output.id)
+    )
     _vote(stage, output, "reviewer-conformity", ReviewKind.CONFORMITY)
     return egress.release(site, operator, output.id)
 

@@ -149,6 +149,7 @@ def _refused_calls(stage: Stage, caller: Caller, known: list[dict[str, str]]) ->
         ),
     }
     stage.move_to(stage.today() + timedelta(days=2))
+    delivery.publish_snapshot(stage.site)  # the worker's duty: a gateway stops when its snapshot has grown old
     tried["expired contract"] = by_short.send_one(Call("short-2", fields))
     expected = {
         "wrong purpose": "purpose-not-agreed", "no key": "key-missing", "unknown key": "key-unknown",
@@ -230,6 +231,7 @@ def end(stage: Stage, known: list[dict[str, str]], port: int) -> None:
     site, agency = stage.site, stage.people["agency"]
     sale: Sale = stage.made["pilot_sale"]
     fields = _calls(known, 1, "x")[0].fields
+    delivery.publish_snapshot(site)
     with running_gateway(site.home, port) as address:
         caller = Caller(address, sale.product.id, sale.secret, PUBLIC_SERVICE)
         before = caller.send_one(Call("before-the-end", fields))
