@@ -89,3 +89,12 @@ document.addEventListener("click", (event) => {
   const wanted = !boxes.every((box) => box.checked);
   boxes.forEach((box) => { box.checked = wanted; });
 });
+
+// The digest of a file is computed here; the file itself goes nowhere.
+document.addEventListener("change", async (event) => {
+  const input = event.target.closest("[data-digest-into]");
+  if (!input || !input.files.length) return;
+  const bytes = await crypto.subtle.digest("SHA-256", await input.files[0].arrayBuffer());
+  const hex = [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  document.querySelector(input.dataset.digestInto).value = hex;
+});

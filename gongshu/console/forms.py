@@ -9,6 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from gongshu.base.decisions import Kind, Reason, Refused, rule
+from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Use
 
 T = TypeVar("T")
 
@@ -52,6 +53,10 @@ class Form:
     def many(self, name: str) -> tuple[str, ...]:
         """Return every value of a field that may be there several times, such as a row of checkboxes."""
         return tuple(value for value in self._data.getlist(name) if isinstance(value, str) and value)
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """Return the lines of a field, trimmed; empty ones are left out."""
+        return tuple(line.strip() for line in self.text(name, is_required=False).splitlines() if line.strip())
 
     def is_set(self, name: str) -> bool:
         """Whether a checkbox is ticked."""
@@ -127,3 +132,16 @@ def _plain_decimal(text: str) -> str:
 async def read_form(request: Request) -> Form:
     """Return the form of a request; a dependency, so that handlers themselves may be plain functions in a thread."""
     return Form(await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX))
+
+
+def read_policy_uses(form: Form, prefix: str, offered: ResourcePolicy) -> ResourcePolicy:
+    """Return ``offered`` with the uses that were ticked: one field per column, named ``prefix`` and the column.
+
+    Whatever else was sent is passed on as asked; the room refuses what is wider than it may be.
+    """
+    columns = []
+    for name in form.names(prefix):
+        uses = frozenset(Use(value) for value in form.many(f"{prefix}{name}") if value in set(Use))
+        if uses:
+            columns.append(ColumnPolicy(name, uses, offered.of(name).mask))
+    return ResourcePolicy(tuple(columns), offered.unit, offered.row_filter)

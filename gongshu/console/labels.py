@@ -238,39 +238,6 @@ KINDS: dict[str, Word] = {
 }
 """Kinds of objects as ``Ref.kind`` names them."""
 
-PLAN_PARTS: dict[str, Word] = {
-    "P01": word("plan part", "Name"),
-    "P02": word("plan part", "Necessity and feasibility"),
-    "P03": word("plan part", "Conditions for the operator"),
-    "P04": word("plan part", "Mode of authorization"),
-    "P05": word("plan part", "Scope, catalog, update frequency, quality"),
-    "P06": word("plan part", "Term, construction, exit, assets"),
-    "P07": word("plan part", "Products and services in two classes"),
-    "P08": word("plan part", "Costs, income, distribution"),
-    "P09": word("plan part", "Security, personal information, emergency"),
-    "P10": word("plan part", "Rights and duties"),
-    "P11": word("plan part", "Supervision and assessment"),
-    "P12": word("plan part", "Other"),
-}
-"""Mandatory parts of an implementation plan (27号 art.9)."""
-
-AGREEMENT_PARTS: dict[str, Word] = {
-    "G01": word("agreement part", "Scope and catalog"),
-    "G02": word("agreement part", "Term"),
-    "G03": word("agreement part", "Products, technical standard, security and conformity review"),
-    "G04": word("agreement part", "Supporting platform"),
-    "G05": word("agreement part", "Ownership of assets"),
-    "G06": word("agreement part", "Disclosure, no redevelopment"),
-    "G07": word("agreement part", "Costs, income, distribution"),
-    "G08": word("agreement part", "Security, personal information, emergency"),
-    "G09": word("agreement part", "Performance evaluation, renewal or exit"),
-    "G10": word("agreement part", "Breach"),
-    "G11": word("agreement part", "Disputes"),
-    "G12": word("agreement part", "Change and end"),
-    "G13": word("agreement part", "Other"),
-}
-"""Mandatory parts of an agreement (27号 art.14)."""
-
 MATERIALS: dict[str, Word] = {
     "subject": word("material", "Registrant"),
     "legality": word("material", "Lawful source of the data"),
@@ -302,5 +269,5 @@ CRITERIA: dict[str, Word] = {
 """The criteria a scenario is scored by (parameter ``scenario.criteria``)."""
 
 TABLES_OF_WORDS: tuple[dict[str, Word], ...] = (
-    KINDS, PLAN_PARTS, AGREEMENT_PARTS, MATERIALS, DIMENSIONS, CRITERIA
+    KINDS, MATERIALS, DIMENSIONS, CRITERIA
 )  # fmt: skip

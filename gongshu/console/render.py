@@ -1,8 +1,9 @@
 """From a template to an answer: the language, the frame around each page, refusals, and what follows a form."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any, cast
@@ -21,9 +22,10 @@ from gongshu.base.digest import canonical_json
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
-from gongshu.console.labels import LABELS, TONES, Word
+from gongshu.console.labels import KINDS, LABELS, TONES, Word
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
+from gongshu.console.pictures import last_day
 from gongshu.parties import service as parties
 
 FLASH_COOKIE = "gongshu_flash"
@@ -104,6 +106,9 @@ def _environment(language: Language) -> Environment:
         label=partial(_label, language),
         tone=lambda member: TONES.get(member, "secondary"),
         word=partial(_word, language),
+        kind=partial(_kind, language),
+        quota=lambda pair: _share(*pair),
+        items_by_code=lambda items: {item.code: item.text for item in items},
         yuan=lambda minor: f"¥{yuan(minor)}",
         number=lambda value: f"{value:,}",
         day=_day,
@@ -114,7 +119,10 @@ def _environment(language: Language) -> Environment:
         share=_share,
         json_attribute=lambda value: canonical_json(value).decode(),
     )
-    environment.globals.update(language=language, Language=Language, static=_static, icon=icon)
+    labelled = partial(_labelled, language)
+    environment.globals.update(
+        labelled=labelled, language=language, Language=Language, static=_static, icon=icon, last_day=last_day,
+    )  # fmt: skip
     return environment
 
 
@@ -175,6 +183,15 @@ def _word(language: Language, entry: Word) -> str:
 
 def _label(language: Language, member: Enum) -> str:
     return _word(language, LABELS[member])
+
+
+def _labelled(language: Language, members: Iterable[StrEnum]) -> list[tuple[str, str]]:
+    """Return pairs of value and words, as a choice in a form wants them."""
+    return [(member.value, _label(language, member)) for member in members]
+
+
+def _kind(language: Language, kind: str) -> str:
+    return _word(language, KINDS[kind]) if kind in KINDS else kind
 
 
 def _day(value: date | datetime | None) -> str:
