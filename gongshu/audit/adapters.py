@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKPOINT = "checkpoint"
-TILES = "tile"
 LOCK = "lock"
 DRAFT = "draft"
 
@@ -59,9 +58,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def has_tiles(folder: Path) -> bool:
-    """Whether there is a folder of tiles; somebody who finds it damaged may delete it to have it made again."""
-    return (folder / TILES).is_dir()
+def exists(folder: Path, path: str) -> bool:
+    """Whether a file of the log is there."""
+    return (folder / path).is_file()
 
 
 def drop_partials(folder: Path, path: str) -> None:
@@ -75,7 +74,7 @@ def partial_widths(folder: Path, path: str) -> list[int]:
         names = [file.name for file in (folder / f"{path}.p").iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name[0] != "0")
 
 
 def all_files(folder: Path) -> Iterator[str]:

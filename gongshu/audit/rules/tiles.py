@@ -101,6 +101,14 @@ def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
     return f"tile/{level}/{_number_path(index)}" + ("" if width == TILE_WIDTH else f".p/{width}")
 
 
+def edge_paths(size: int) -> tuple[str, ...]:
+    """Return the file of the unfinished tile of each level of a log of ``size`` leaves; empty where there is none."""
+    return tuple(
+        tile_path(level, size >> (TILE_HEIGHT * (level + 1)), width) if width else ""
+        for level, width in enumerate(widths(size))
+    )
+
+
 def bundle_path(index: int, width: int = TILE_WIDTH) -> str:
     """Return the file of a bundle of entries; a width below ``TILE_WIDTH`` names a partial bundle."""
     return f"tile/entries/{_number_path(index)}" + ("" if width == TILE_WIDTH else f".p/{width}")

@@ -19,9 +19,9 @@ from gongshu.audit.rules.tiles import (
     Tile,
     bundle,
     bundle_path,
+    edge_paths,
     extend,
     hashes_of,
-    tile_path,
     widths,
 )
 from gongshu.audit.types import Checkpoint
@@ -88,7 +88,7 @@ def integrate(site: Site) -> Checkpoint:
         shown = check_shown(site, folder, last)
         if last is not None and end < last.size:
             raise damaged("entries", f"{last.size} were signed, {end} are left")
-        if last is None or end > last.size or not adapters.has_tiles(folder):
+        if last is None or end > last.size or not _has_edge(folder, last.size):
             last = _seal(site, folder, last, end)
         if shown != last.note:
             adapters.write(folder, adapters.CHECKPOINT, last.note.encode())
@@ -153,9 +153,8 @@ def _start_edge(folder: Path, last: Checkpoint | None) -> Edge:
     if last is None:
         return Edge()
     levels: list[tuple[bytes, ...]] = []
-    for level, width in enumerate(widths(last.size)):
-        path = tile_path(level, last.size // TILE_WIDTH ** (level + 1), width)
-        data = adapters.read(folder, path) if width else b""
+    for path in edge_paths(last.size):
+        data = adapters.read(folder, path) if path else b""
         if data is None:
             return Edge()
         levels.append(hashes_of(data))
@@ -163,6 +162,11 @@ def _start_edge(folder: Path, last: Checkpoint | None) -> Edge:
     if tuple(len(hashes) for hashes in levels) != widths(last.size) or edge.root() != last.root:
         raise damaged("tile", f"the tiles at {last.size} entries differ from what was signed")
     return edge.at_tile_start()
+
+
+def _has_edge(folder: Path, size: int) -> bool:
+    """Whether the tiles that the next entries are added to are there; somebody may have deleted damaged ones."""
+    return all(adapters.exists(folder, path) for path in edge_paths(size) if path)
 
 
 def _bundles(site: Site, start: int, end: int) -> Iterator[tuple[int, list[bytes]]]:
