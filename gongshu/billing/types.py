@@ -61,6 +61,8 @@ class Statement:
     shares: tuple[Share, ...]
     currency: str
     created_at: datetime
+    corrects: StatementId | None = None  # the statement of the same contract and month that this one replaces
+    difference_minor: int = 0  # what is owed more (or less) than by the statement corrected
 
     @property
     def ref(self) -> Ref:
@@ -69,3 +71,26 @@ class Statement:
             "statement", self.id,
             digest_of((self.charge_period_start, self.charge_period_end, self.charge, self.shares)),
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Income:
+    """What one consumer called and owes for one product: the newest statement of each contract and month counts."""
+
+    product: ProductId
+    consumer: PartyId
+    calls: int
+    charged_calls: int
+    billed_cost_minor: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over statements: calls and fen, by product and consumer, and by who the income goes to."""
+
+    statements: int
+    calls: int
+    charged_calls: int
+    billed_cost_minor: int
+    income: tuple[Income, ...]
+    shares: tuple[Share, ...]

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
 from gongshu.base.ids import EntitlementId, GrantId, JobId, OutputId, PartyId, PersonId, ReleaseId
 from gongshu.compute.types import JobKind, OutputFile
+from gongshu.scenarios.types import Entitlement
 
 NO_OUTPUT, NO_ENTITLEMENT, NO_GRANT, NOBODY = OutputId(""), EntitlementId(""), GrantId(""), PartyId("")
 
@@ -200,3 +202,12 @@ class Preview:
     rows: tuple[tuple[str | None, ...], ...]
     total: int
     next_after: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an output rests on at the moment of a decision. ``faults``: why the grant permits nothing now."""
+
+    entitlement: Entitlement
+    faults: tuple[Reason, ...]
+    now: datetime

@@ -67,12 +67,6 @@ PRODUCT_ENTITLEMENT_ENDED = rule(
     fix_zh="请重新申请场景，获批后用新的出域结果定义产品。",
     fix_en="Apply for the scenario again and define a product from a new release.", law="27号 art.14",
 )  # fmt: skip
-PRODUCT_GRANT_ENDED = rule(
-    "product-grant-ended", Kind.CONFLICT, zh="授权 {grant} 已终止或不在有效期内。",
-    en="The grant {grant} has ended or is not in force.",
-    fix_zh="请与实施机构签订新的授权运营协议。", fix_en="Conclude a new agreement with the implementing agency.",
-    law="27号 art.14",
-)  # fmt: skip
 PRODUCT_TITLE_MISSING = rule(
     "product-title-missing", Kind.INVALID, zh="产品名称或说明为空。", en="The product has no title or no summary.",
     fix_zh="请填写产品名称和产品说明。", fix_en="Give the product a title and a summary.", law="NDI-TR-2025-06",
@@ -171,11 +165,11 @@ ARTIFACT_SUFFIXES = (".lmdb", ".mdb", ".parquet", ".csv")
 
 def _ended(standing: Standing) -> tuple[Reason | None, ...]:
     """Return what has ended of all that a product rests on: itself, its entitlement, its grant."""
-    product, entitlement, grant, now = standing.product, standing.entitlement, standing.grant, standing.now
+    product, entitlement, now = standing.product, standing.entitlement, standing.now
     return (
         None if product.status is ProductStatus.ACTIVE else PRODUCT_STOPPED.because(product=product.id),
         None if entitlement.is_in_force(now) else PRODUCT_ENTITLEMENT_ENDED.because(entitlement=entitlement.id),
-        None if grant.is_in_force(now) else PRODUCT_GRANT_ENDED.because(grant=grant.id),
+        *standing.faults,
     )
 
 

@@ -1,7 +1,6 @@
 """Released outputs become products; products are listed, ordered and contracted; all of it stops with the grant."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission, Role
@@ -48,9 +47,10 @@ OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AG
 """Roles that see every order and contract; all others see their own organisation's."""
 
 
-def _standing_in(tx: Transaction, product: ProductVersion, now: datetime) -> Standing:
+def _standing_in(tx: Transaction, site: Site, product: ProductVersion) -> Standing:
     entitlement = scenarios.entitlement_in(tx, product.entitlement)
-    return Standing(product, entitlement, grants.grant_in(tx, product.grant), now)
+    faults = grants.in_force_in(tx, site, product.grant).reasons
+    return Standing(product, entitlement, grants.grant_in(tx, product.grant), faults, site.now())
 
 
 # ------------------------------------------------------------------------------------------------------- products
@@ -80,7 +80,7 @@ def define_product(
         decision = access.guard(
             actor,
             Permission.OPERATE_PRODUCT_WRITE,
-            lambda: rules.decide_define(_standing_in(tx, product, now), actor.party),
+            lambda: rules.decide_define(_standing_in(tx, site, product), actor.party),
         )
         audit.record(
             tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
@@ -139,7 +139,7 @@ def list_product(
     now = site.now()
     with site.db.transaction() as tx:
         product = store.PRODUCTS.get(tx, product_id)
-        standing = _standing_in(tx, product, now)
+        standing = _standing_in(tx, site, product)
         listing = Listing(
             id=ListingId(site.ids.make("listing")), product=product.ref, product_id=product.id,
             operator=product.operator, title=product.title, product_class=product.product_class, tiers=tiers,
@@ -200,7 +200,7 @@ def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePo
     with site.db.transaction() as tx:
         listing = store.LISTINGS.get(tx, listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        standing = _standing_in(tx, product, now)
+        standing = _standing_in(tx, site, product)
         order = Order(
             id=OrderId(site.ids.make("order")), listing=listing.ref, listing_id=listing.id, consumer=actor.party,
             placed_by=actor.person, policy=policy, status=OrderStatus.PLACED, placed_at=now,
@@ -254,7 +254,7 @@ def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
         order = store.ORDERS.get(tx, order_id)
         listing = store.LISTINGS.get(tx, order.listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        standing = _standing_in(tx, product, now)
+        standing = _standing_in(tx, site, product)
         operator = parties.party_in(tx, product.operator)
         contract_id = ContractId(site.ids.make("contract"))
         code = rules.contract_code(
@@ -296,11 +296,10 @@ def _guard_side(actor: Actor, contract: Contract, decision: Decision[Contract]) 
 
 def sign_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:
     """Sign for the actor's side: the operator first, then the consumer; after both the contract is performed."""
-    now = site.now()
     with site.db.transaction() as tx:
         contract = store.CONTRACTS.get(tx, contract_id)
         product = store.PRODUCTS.get(tx, contract.terms.product_id)
-        standing = _standing_in(tx, product, now)
+        standing = _standing_in(tx, site, product)
         decision = _guard_side(
             actor,
             contract,
@@ -344,7 +343,7 @@ def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:
     """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
     product = store.PRODUCTS.get(tx, contract.terms.product_id)
-    return rules.decide_serve(contract, _standing_in(tx, product, site.now()))
+    return rules.decide_serve(contract, _standing_in(tx, site, product))
 
 
 def get_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:

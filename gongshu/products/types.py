@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
 from gongshu.base.ids import (
     ContractId,
@@ -184,9 +185,13 @@ class Contract:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a product rests on at the moment of a decision; asked for each time, never kept."""
+    """What a product rests on at the moment of a decision; asked for each time, never kept.
+
+    ``faults``: why the grant permits nothing now; empty while it is in force.
+    """
 
     product: ProductVersion
     entitlement: Entitlement
     grant: Grant
+    faults: tuple[Reason, ...]
     now: datetime

@@ -7,7 +7,7 @@ from enum import StrEnum
 from gongshu.audit.types import Trace
 from gongshu.base.decisions import Text
 from gongshu.base.digest import Ref
-from gongshu.base.ids import PartyId, ProductId
+from gongshu.billing.types import Income
 
 
 class Direction(StrEnum):
@@ -50,17 +50,6 @@ class LifelineEdge:
 
     child: Ref
     parent: Ref
-
-
-@dataclass(frozen=True)
-class Income:
-    """What one consumer called and owes for one product: the newest statement of each contract and month."""
-
-    product: ProductId
-    consumer: PartyId
-    calls: int
-    charged_calls: int
-    billed_cost_minor: int
 
 
 @dataclass(frozen=True)

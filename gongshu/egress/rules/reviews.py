@@ -1,15 +1,12 @@
 """Who may submit, review and release an output (27号 art.14(三)). Nothing leaves on one vote, or on changed bytes."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decide_step, rule
 from gongshu.base.ids import PartyId
 from gongshu.compute.types import Job, JobStatus, OutputFile
 from gongshu.egress.rules.checks import has_failed
-from gongshu.egress.types import Output, OutputStatus, ReviewKind, Vote
-from gongshu.grants.types import Grant
-from gongshu.scenarios.types import Entitlement
+from gongshu.egress.types import Output, OutputStatus, ReviewKind, Standing, Vote
 
 S = OutputStatus
 OUTPUT_TRANSITIONS: dict[tuple[OutputStatus, str], tuple[OutputStatus, str]] = {
@@ -57,12 +54,6 @@ OUTPUT_CHECK_FAILED = rule(
     fix_zh="请修改作业使其通过，例如提高分组粒度、去掉该列，再重新提交作业。",
     fix_en="Change the job so that it passes, for example with coarser groups or without that column, and submit it again.",
     law="27号 art.21",
-)  # fmt: skip
-OUTPUT_GRANT_ENDED = rule(
-    "output-grant-ended", Kind.CONFLICT, zh="授权 {grant} 已终止或不在有效期内。",
-    en="The grant {grant} has ended or is not in force.",
-    fix_zh="不能再出域；请按退出义务处置。", fix_en="Nothing may leave any more; dispose of it as the exit duties say.",
-    law="27号 art.14",
 )  # fmt: skip
 OUTPUT_ENTITLEMENT_ENDED = rule(
     "output-entitlement-ended", Kind.CONFLICT, zh="场景授权 {entitlement} 已不在有效期内。",
@@ -126,16 +117,16 @@ def decide_collect(job: Job) -> Decision[Job]:
     return decide(job, None if is_done else OUTPUT_JOB_UNFINISHED.because(job=job.id, status=job.status))
 
 
-def _ended(entitlement: Entitlement, grant: Grant, now: datetime) -> tuple[Reason | None, ...]:
+def _ended(standing: Standing) -> tuple[Reason | None, ...]:
+    entitlement = standing.entitlement
+    is_in_force = entitlement.is_in_force(standing.now)
     return (
-        None if entitlement.is_in_force(now) else OUTPUT_ENTITLEMENT_ENDED.because(entitlement=entitlement.id),
-        None if grant.is_in_force(now) else OUTPUT_GRANT_ENDED.because(grant=grant.id),
+        None if is_in_force else OUTPUT_ENTITLEMENT_ENDED.because(entitlement=entitlement.id),
+        *standing.faults,
     )
 
 
-def decide_submit(
-    output: Output, party: PartyId, entitlement: Entitlement, grant: Grant, now: datetime
-) -> Decision[Output]:
+def decide_submit(output: Output, party: PartyId, standing: Standing) -> Decision[Output]:
     """The author's organisation asks for review; impossible while a check fails. ``output`` carries the new context."""
     step = decide_step("output", OUTPUT_TRANSITIONS, output.status, "submit")
     failed = [finding for finding in output.findings if has_failed((finding,))]
@@ -145,7 +136,7 @@ def decide_submit(
         None if party == output.author_party else OUTPUT_NOT_YOURS.because(author=output.author_party, party=party),
         None if output.context else OUTPUT_CONTEXT_MISSING.because(),
         *(OUTPUT_CHECK_FAILED.because(check=f.check, target=f.target or "—") for f in failed),
-        *_ended(entitlement, grant, now),
+        *_ended(standing),
     )
 
 
@@ -187,9 +178,7 @@ def status_after(status: OutputStatus, votes: tuple[Vote, ...]) -> OutputStatus:
     return OUTPUT_TRANSITIONS[status, action][0] if (status, action) in OUTPUT_TRANSITIONS else status
 
 
-def decide_release(
-    output: Output, party: PartyId, entitlement: Entitlement, grant: Grant, now: datetime, *, reviews_min: int
-) -> Decision[Output]:
+def decide_release(output: Output, party: PartyId, standing: Standing, *, reviews_min: int) -> Decision[Output]:
     """Both reviews, of exactly these bytes, by two people; the operator releases while the authorization stands."""
     step = decide_step("output", OUTPUT_TRANSITIONS, output.status, "release")
     valid = {vote.kind: vote.reviewer for vote in output.votes if vote.approves and vote.output_digest == output.digest}
@@ -201,7 +190,7 @@ def decide_release(
         None if party == output.operator else RELEASE_NOT_OPERATOR.because(operator=output.operator),
         None if is_enough else REVIEWS_MISSING.because(needed=max(reviews_min, len(ReviewKind)), found=found),
         *(OUTPUT_CHECK_FAILED.because(check=f.check, target=f.target) for f in output.findings if has_failed((f,))),
-        *_ended(entitlement, grant, now),
+        *_ended(standing),
     )
 
 
