@@ -5,10 +5,12 @@ answered with ``not-found``.
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
 from gongshu.audit import service as audit
+from gongshu.base.days import local_day
 from gongshu.base.decisions import Decision, Denied, Permitted, Refused
 from gongshu.base.digest import Ref
 from gongshu.base.ids import AgreementId, GrantId, PlanId, ResourceId
@@ -365,16 +367,14 @@ def find_grant_in(tx: Transaction, grant_id: GrantId) -> Grant | None:
     return store.GRANTS.find(tx, grant_id)
 
 
-def in_force_in(tx: Transaction, site: Site, grant_id: GrantId) -> Decision[Grant]:
-    """Decide whether the grant permits anything now, and if not, why: its end, its term, a registration that lapsed."""
-    decision = rules.decide_in_force(grant_in(tx, grant_id), site.now())
+def in_force_in(tx: Transaction, grant_id: GrantId, now: datetime) -> Decision[Grant]:
+    """Decide whether the grant permits anything at ``now``; if not, why: its end, its term, a lapsed registration."""
+    decision = rules.decide_in_force(grant_in(tx, grant_id), now)
     if isinstance(decision, Denied):
         return decision
-    uncoded = tuple(
-        scope.resource
-        for scope in decision.value.terms.scope
-        if registry.coded_for_in(tx, scope.resource, site.today()) is None
-    )
+    today = local_day(now)
+    resources = [scope.resource for scope in decision.value.terms.scope]
+    uncoded = tuple(resource for resource in resources if registry.coded_for_in(tx, resource, today) is None)
     return rules.decide_still_registered(decision.value, uncoded)
 
 

@@ -48,6 +48,7 @@ class ScenarioTerms:
     needs: tuple[Need, ...]
     developer: PartyId
     period: Period
+    builds_on: tuple[str, ...] = ()  # products delivered under the grant that this develops from (27号 art.6)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,27 @@ class Scenario:
     def ref(self) -> Ref:
         """This application, bound to what was asked for."""
         return Ref("scenario", self.id, digest_of((self.operator, self.terms)))
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    """What the scores say of one criterion: the mean (a decimal string), its maximum, and the reasons given."""
+
+    criterion: str
+    mean: str
+    points_max: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """All scores together, without names; empty until enough are in. ``mean`` is a decimal string of points of 100."""
+
+    scores: int
+    wanted: int
+    pass_mark: int
+    mean: str
+    criteria: tuple[CriterionResult, ...]
 
 
 @dataclass(frozen=True)
