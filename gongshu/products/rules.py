@@ -67,6 +67,12 @@ PRODUCT_ENTITLEMENT_ENDED = rule(
     fix_zh="请重新申请场景，获批后用新的出域结果定义产品。",
     fix_en="Apply for the scenario again and define a product from a new release.", law="27号 art.14",
 )  # fmt: skip
+PRODUCT_GRANT_ENDED = rule(
+    "product-grant-ended", Kind.CONFLICT, zh="产品所依据的授权 {grant} 已终止或不在有效期内。",
+    en="The grant {grant} that the product rests on has ended or is not in force.",
+    fix_zh="请与实施机构签订新的授权运营协议。", fix_en="Conclude a new agreement with the implementing agency.",
+    law="27号 art.14",
+)  # fmt: skip
 PRODUCT_TITLE_MISSING = rule(
     "product-title-missing", Kind.INVALID, zh="产品名称或说明为空。", en="The product has no title or no summary.",
     fix_zh="请填写产品名称和产品说明。", fix_en="Give the product a title and a summary.", law="NDI-TR-2025-06",
@@ -96,13 +102,13 @@ LISTING_TIERS_INVALID = rule(
     fix_zh="阶梯应从 0 起首尾相接，最后一档不设上限，单价为不超过六位小数的非负数。",
     fix_en="Tiers start at 0 without gap or overlap, the last has no bound, rates are decimals of at most six places.",
 )  # fmt: skip
-PRICE_ABOVE_CEILING = rule(
-    "price-above-ceiling", Kind.FORBIDDEN, zh="单价 {rate} 元高于上限收费标准 {ceiling} 元。",
+LISTING_ABOVE_CEILING = rule(
+    "listing-above-ceiling", Kind.FORBIDDEN, zh="单价 {rate} 元高于上限收费标准 {ceiling} 元。",
     en="The price of {rate} yuan is above the ceiling of {ceiling} yuan.",
     fix_zh="请将每一档单价降到上限以内。", fix_en="Lower every tier to the ceiling or below.", law="65号 §二",
 )  # fmt: skip
-PUBLIC_CLASS_IS_FREE = rule(
-    "public-class-is-free", Kind.FORBIDDEN, zh="公共治理、公益事业类产品不得收费，却定价 {rate} 元。",
+LISTING_PUBLIC_CHARGES = rule(
+    "listing-public-charges", Kind.FORBIDDEN, zh="公共治理、公益事业类产品不得收费，却定价 {rate} 元。",
     en="A product for public governance or public welfare is free; it was priced at {rate} yuan.",
     fix_zh="请将价格设为 0。", fix_en="Set the price to 0.", law="65号 §一",
 )  # fmt: skip
@@ -169,6 +175,7 @@ def _ended(standing: Standing) -> tuple[Reason | None, ...]:
     return (
         None if product.status is ProductStatus.ACTIVE else PRODUCT_STOPPED.because(product=product.id),
         None if entitlement.is_in_force(now) else PRODUCT_ENTITLEMENT_ENDED.because(entitlement=entitlement.id),
+        PRODUCT_GRANT_ENDED.because(grant=product.grant) if standing.faults else None,
         *standing.faults,
     )
 
@@ -209,11 +216,11 @@ def _tier_reasons(product: ProductVersion, tiers: tuple[Tier, ...]) -> list[Reas
         return [LISTING_TIERS_INVALID.because(fault=f"rate {rate[:20]}") for rate in odd]
     reasons = [LISTING_TIERS_INVALID.because(fault=fault) for fault in tier_faults(tiers)]
     if product.product_class is ProductClass.PUBLIC:
-        return reasons + [PUBLIC_CLASS_IS_FREE.because(rate=t.rate) for t in tiers if Fraction(t.rate) > 0]
+        return reasons + [LISTING_PUBLIC_CHARGES.because(rate=t.rate) for t in tiers if Fraction(t.rate) > 0]
     ceiling = Fraction(product.price.ceiling_minor, 100)
     shown = f"{product.price.ceiling_minor // 100}.{product.price.ceiling_minor % 100:02d}"
     return reasons + [
-        PRICE_ABOVE_CEILING.because(rate=t.rate, ceiling=shown) for t in tiers if Fraction(t.rate) > ceiling
+        LISTING_ABOVE_CEILING.because(rate=t.rate, ceiling=shown) for t in tiers if Fraction(t.rate) > ceiling
     ]
 
 
