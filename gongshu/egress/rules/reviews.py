@@ -88,8 +88,8 @@ REVIEW_REASON_MISSING = rule(
     "review-reason-missing", Kind.INVALID, zh="没有写明审核意见。", en="The review gives no reason.",
     fix_zh="请写明同意或不同意的理由。", fix_en="Say why you approve or object.", law="27号 art.14(三)",
 )  # fmt: skip
-REVIEWS_MISSING = rule(
-    "reviews-missing", Kind.FORBIDDEN, zh="出域需要 {needed} 项同意的审核，现有 {found} 项有效。",
+REVIEWS_INCOMPLETE = rule(
+    "reviews-incomplete", Kind.FORBIDDEN, zh="出域需要 {needed} 项同意的审核，现有 {found} 项有效。",
     en="A release needs {needed} approving reviews; {found} are valid.",
     fix_zh="请等待安全审核和业务规范性审核均通过。", fix_en="Wait until both the security and the conformity review approve.",
     law="27号 art.14(三)",
@@ -188,7 +188,7 @@ def decide_release(output: Output, party: PartyId, standing: Standing, *, review
         replace(output, status=S.RELEASED),
         *step.reasons,
         None if party == output.operator else RELEASE_NOT_OPERATOR.because(operator=output.operator),
-        None if is_enough else REVIEWS_MISSING.because(needed=max(reviews_min, len(ReviewKind)), found=found),
+        None if is_enough else REVIEWS_INCOMPLETE.because(needed=max(reviews_min, len(ReviewKind)), found=found),
         *(OUTPUT_CHECK_FAILED.because(check=f.check, target=f.target) for f in output.findings if has_failed((f,))),
         *_ended(standing),
     )
