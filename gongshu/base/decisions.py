@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Generic, Never, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Kind(StrEnum):
@@ -78,9 +79,7 @@ class Reason:
 RULES: dict[str, Rule] = {}
 
 
-def rule(  # noqa: PLR0913 - one keyword per part of a rule
-    code: str, kind: Kind, *, zh: str, en: str, fix_zh: str, fix_en: str, law: str = ""
-) -> Rule:
+def rule(code: str, kind: Kind, *, zh: str, en: str, fix_zh: str, fix_en: str, law: str = "") -> Rule:
     """Register and return a rule. Two rules with one code are a mistake of the programmer: ``ValueError``."""
     made = Rule(code=code, kind=kind, what=Text(zh, en), fix=Text(fix_zh, fix_en), law=law)
     if RULES.setdefault(code, made) != made:
@@ -89,10 +88,10 @@ def rule(  # noqa: PLR0913 - one keyword per part of a rule
 
 
 @dataclass(frozen=True)
-class Permitted(Generic[T]):
+class Permitted(Generic[T_co]):
     """Yes, with the value that follows from it and the duties that come with it."""
 
-    value: T
+    value: T_co
     obligations: tuple[str, ...] = ()
 
     @property
@@ -100,7 +99,7 @@ class Permitted(Generic[T]):
         """None: a permission has no reasons against it."""
         return ()
 
-    def value_or_raise(self) -> T:
+    def value_or_raise(self) -> T_co:
         """Return the value."""
         return self.value
 
@@ -150,13 +149,11 @@ WRONG_STATUS = rule(
 )  # fmt: skip
 INTERNAL = rule(
     "internal", Kind.INTERNAL, zh="系统内部错误，操作未生效。", en="Something went wrong inside; nothing was changed.",
-    fix_zh="请将事件编号告知平台管理员。", fix_en="Give the incident number to the platform administrator.",
+    fix_zh="请将事件编号 {incident} 告知平台管理员。", fix_en="Give the incident number {incident} to the platform administrator.",
 )  # fmt: skip
 
 
-def decide_step(
-    kind: str, transitions: dict[tuple[T, str], tuple[T, str]], status: T, action: str
-) -> Decision[T]:
+def decide_step(kind: str, transitions: dict[tuple[T, str], tuple[T, str]], status: T, action: str) -> Decision[T]:
     """Return the status that ``action`` leads to from ``status``, or why it leads nowhere.
 
     ``transitions`` is a status table as data: ``{(status, action): (next status, who)}``.
