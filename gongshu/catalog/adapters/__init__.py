@@ -1,0 +1,1 @@
+"""What touches rows: reading source files, the engine, and the folders of versions."""

@@ -1,0 +1,92 @@
+"""The folders of versions: prepared aside, renamed into place once, never written again."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gongshu.base.digest import canonical_json
+from gongshu.base.ids import ResourceId
+from gongshu.catalog.types import FileEntry, Manifest
+
+MANIFEST = "manifest.json"
+QUARANTINE = "quarantine.parquet"
+READ_ONLY = 0o444
+
+
+def version_folder(home: Path, resource: ResourceId, number: int) -> Path:
+    """Return where version ``number`` of ``resource`` lies, or will lie."""
+    return home / "data" / resource / f"v{number}"
+
+
+def part_name(index: int) -> str:
+    """Return the name of the part made of the source at ``index``, from 0."""
+    return f"part-{index + 1:04d}.parquet"
+
+
+@contextmanager
+def staging(home: Path, name: str) -> Iterator[Path]:
+    """Give two empty folders in one, ``work`` and ``version``, on the same file system; what is left in it is removed."""
+    folder = home / "data" / ".staging" / name
+    (folder / "work").mkdir(parents=True)
+    (folder / "version").mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def entry_of(path: Path, rows: int) -> FileEntry:
+    """Return the entry of a written file with its digest, after its bytes have reached the disk."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return FileEntry(path.name, digest, path.stat().st_size, rows)
+
+
+def publish(prepared: Path, manifest: Manifest, home: Path) -> Path:
+    """Write the manifest and rename the prepared folder into place.
+
+    Called inside the transaction that records the version. A folder that already stands there belongs to no version:
+    that transaction did not commit. It is replaced.
+    """
+    (prepared / MANIFEST).write_bytes(canonical_json(manifest))
+    entry_of(prepared / MANIFEST, 0)
+    for path in prepared.iterdir():
+        path.chmod(READ_ONLY)
+    _sync_folder(prepared)
+    target = version_folder(home, manifest.resource, manifest.number)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    prepared.rename(target)
+    _sync_folder(target.parent)
+    return target
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def changed_files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the files that are not, byte for byte, what ``manifest`` says."""
+    changed: list[str] = []
+    manifest_path = folder / MANIFEST
+    if not manifest_path.is_file() or manifest_path.read_bytes() != canonical_json(manifest):
+        changed.append(MANIFEST)
+    for entry in manifest.files:
+        path = folder / entry.name
+        if not path.is_file() or path.stat().st_size != entry.bytes or _digest(path) != entry.sha256:
+            changed.append(entry.name)
+    return tuple(changed)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
