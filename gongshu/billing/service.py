@@ -31,7 +31,7 @@ def create_statement(site: Site, actor: Actor, contract_id: ContractId, month: d
         charge = rules.charge_of(contract, product, counts)
         earlier = rules.newest(store.STATEMENTS.all(tx, contract=contract_id, month=first.isoformat()))
         same = next((statement for statement in earlier if statement.charge == charge), None)
-        drawn = same or _draw(tx, site, contract, product, charge, (first, end), earlier)
+        drawn = same or _draw(tx, site, contract, product, charge, month=(first, end), earlier=earlier)
         decision = access.guard(
             actor,
             Permission.OPERATE_STATEMENT_CREATE,
@@ -53,7 +53,7 @@ def create_statement(site: Site, actor: Actor, contract_id: ContractId, month: d
 
 def _draw(
     tx: Transaction, site: Site, contract: Contract, product: ProductVersion, charge: Charge,
-    month: tuple[date, date], earlier: tuple[Statement, ...],
+    *, month: tuple[date, date], earlier: tuple[Statement, ...],
 ) -> Statement:  # fmt: skip
     entitlement = scenarios.entitlement_in(tx, product.entitlement)
     suppliers = tuple(dict.fromkeys(resource.supplier for resource in entitlement.resources))

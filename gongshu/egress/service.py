@@ -38,7 +38,7 @@ from gongshu.scenarios.types import Entitlement
 
 OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AGENCY})
 """Roles that see every output; of the content they see nothing."""
-DESTROY_FILES = "destroy-files"
+DESTROY_FILES = "销毁隔离区和出域区的文件，提交销毁证明"
 
 # ------------------------------------------------------------------------------------------------------ collecting
 

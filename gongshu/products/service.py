@@ -43,6 +43,8 @@ from gongshu.products.types import (
 from gongshu.scenarios import service as scenarios
 
 SERIAL_CHARS = 8
+DESTROY_ARTIFACT = "销毁产品文件及各网关的副本，提交销毁证明"
+SETTLE_CONTRACT = "通知双方，结清费用；使用方销毁所得数据并提交证明"
 OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AGENCY})
 """Roles that see every order and contract; all others see their own organisation's."""
 
@@ -378,7 +380,7 @@ def stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, 
     for product in store.PRODUCTS.all(tx, grant=grant_id, status=ProductStatus.ACTIVE.value):
         store.PRODUCTS.save(tx, product, replace(product, status=ProductStatus.STOPPED))
         record("product.stop", product.ref)
-        disposals.append(Disposal(DisposalKind.ARTIFACT, product.ref, "destroy-artifact"))
+        disposals.append(Disposal(DisposalKind.ARTIFACT, product.ref, DESTROY_ARTIFACT))
         for listing in store.LISTINGS.all(tx, product=product.id):
             for order in store.ORDERS.all(tx, listing=listing.id, status=OrderStatus.PLACED.value):
                 store.ORDERS.save(tx, order, replace(order, status=OrderStatus.DECLINED))
@@ -392,5 +394,5 @@ def stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, 
             ended = replace(contract, status=ContractStatus.TERMINATED, ended_at=now, end_reason=reason)
             store.CONTRACTS.save(tx, contract, ended)
             record("contract.stop", contract.ref)
-            disposals.append(Disposal(DisposalKind.CONTRACT, contract.ref, "settle-and-confirm-destruction"))
+            disposals.append(Disposal(DisposalKind.CONTRACT, contract.ref, SETTLE_CONTRACT))
     return tuple(disposals)

@@ -18,11 +18,26 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True)
-class LifelineNode:
-    """One object and the decision that made it what it is.
+class LifelineDecision:
+    """One permitted decision about an object: what was done, when, by whom, and the article that the step follows."""
 
-    ``article`` is the article or standard that the step follows; ``who`` and ``party`` are names, ``entry`` the id of the
-    audit entry (empty for a call, which stands in a usage segment). ``facts`` are those of the entry: counts and codes.
+    action: str
+    title: Text
+    at: datetime
+    person: str
+    party: str
+    article: str
+    entry: str
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LifelineNode:
+    """One object and the decisions that made it what it is, oldest first.
+
+    ``at``, ``who``, ``article`` and ``facts`` are those of the decision by which it came to be in force: the last one that
+    was not its end. ``who`` is the id of a person, ``organisation`` the name of its party. A call has no decision of its
+    own: its facts are those of its usage record.
     """
 
     kind: str
@@ -31,12 +46,11 @@ class LifelineNode:
     title: Text
     at: datetime | None
     who: str
-    party: str
+    organisation: str
     article: str
     depth: int
-    action: str = ""
-    entry: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+    decisions: tuple[LifelineDecision, ...] = ()
 
     @property
     def ref(self) -> Ref:
