@@ -99,7 +99,7 @@ GRADES_INCOMPLETE = rule(
     fix_zh="请对最新版本的每一列确认分级。", fix_en="Confirm a grade for every column of the latest version.", law="GB/T 43697-2024",
 )  # fmt: skip
 COLUMN_UNKNOWN = rule(
-    "column-unknown", Kind.INVALID, zh="最新版本没有这些列，或同一列写了两次：{columns}。",
+    "columns-unknown", Kind.INVALID, zh="最新版本没有这些列，或同一列写了两次：{columns}。",
     en="The latest version has no such columns, or one is named twice: {columns}.", fix_zh="请核对列名。", fix_en="Check the names.",
 )  # fmt: skip
 GRADE_WEAKER = rule(
