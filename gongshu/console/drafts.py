@@ -74,4 +74,25 @@ EXIT_DUTY_DRAFTS = Text(
     " reviews and usage records\nTell the consumers and settle accounts",
 )
 
-PURPOSE_DRAFT = Text("普惠金融", "Inclusive finance")
+PURPOSE_DRAFT = "inclusive_finance"
+
+MATERIAL_DRAFTS: dict[str, Text] = {
+    "subject": Text("机关法人，依法履行相应行政管理职责。", "A public body acting within its statutory duties."),
+    "legality": Text(
+        "依法履职产生，来源合法合规，不含国家秘密。",
+        "Produced in the course of statutory duties; lawful source; no state secrets.",
+    ),
+    "resource": Text(
+        "资源名称、内容、更新周期、字段及分级情况见资源页面。",
+        "Name, content, update cycle, columns and grades as on the page of the resource.",
+    ),
+    "evidence": Text(
+        "入库清单已逐文件计算 SHA-256 摘要存证。", "Every file of the version is deposited by its SHA-256 digest."
+    ),
+    "products": Text("拟支撑信息核验、统计分析等产品和服务。", "For verification and statistics products."),
+    "scenarios": Text("普惠金融；政务服务。", "Inclusive finance; public services."),
+    "risk": Text(
+        "已开展安全风险评估：直接标识符不出域，统计结果设最小主体数。",
+        "Assessed: direct identifiers never leave; statistics keep a minimum number of units.",
+    ),
+}

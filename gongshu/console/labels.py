@@ -24,7 +24,7 @@ from gongshu.grants.types import (
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import Grade, MaskKind, Use
 from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus
-from gongshu.registry.types import RegistrationStatus
+from gongshu.registry.types import CancellationGround, RegistrationStatus
 from gongshu.scenarios.types import EntitlementStatus, ScenarioStatus
 
 Word = tuple[str, str]
@@ -100,6 +100,10 @@ LABELS: dict[Enum, Word] = {
     RegistrationStatus.CODED: word("registration", "Coded"),
     RegistrationStatus.CANCELLED: word("registration", "Cancelled"),
     RegistrationStatus.LAPSED: word("registration", "Lapsed"),
+    CancellationGround.LOST: word("ground", "Data lost for good"),
+    CancellationGround.RIGHTS_ENDED: word("ground", "Rights given up or expired"),
+    CancellationGround.REGISTRANT_ENDED: word("ground", "The registrant has ended"),
+    CancellationGround.BY_LAW: word("ground", "Other ground in law"),
     Mode.WHOLE: word("mode", "Whole"),
     Mode.DOMAIN: word("mode", "By domain"),
     Mode.SCENARIO: word("mode", "By scenario"),
@@ -147,6 +151,7 @@ LABELS: dict[Enum, Word] = {
     OutputStatus.RELEASED: word("output", "Released"),
     OutputStatus.REJECTED: word("output", "Rejected"),
     OutputStatus.VOID: word("output", "Void: bytes changed"),
+    OutputStatus.STOPPED: word("output", "Stopped with its grant"),
     ReviewKind.SECURITY: word("review", "Security review"),
     ReviewKind.CONFORMITY: word("review", "Conformity review"),
     CheckVerdict.PASS: word("check", "Pass"),
@@ -194,6 +199,7 @@ TONES: dict[Enum, str] = {
     JobStatus.STOPPED: QUIET,
     OutputStatus.QUARANTINED: WAITING, OutputStatus.IN_REVIEW: RUNNING, OutputStatus.APPROVED: GOOD,
     OutputStatus.RELEASED: GOOD, OutputStatus.REJECTED: BAD, OutputStatus.VOID: BAD,
+    OutputStatus.STOPPED: QUIET,
     CheckVerdict.PASS: GOOD, CheckVerdict.REVIEW: WAITING, CheckVerdict.FAIL: BAD,
     ProductStatus.ACTIVE: GOOD, ProductStatus.STOPPED: QUIET,
     ListingStatus.LISTED: GOOD, ListingStatus.DELISTED: QUIET,
@@ -238,16 +244,11 @@ KINDS: dict[str, Word] = {
 }
 """Kinds of objects as ``Ref.kind`` names them."""
 
-MATERIALS: dict[str, Word] = {
-    "subject": word("material", "Registrant"),
-    "legality": word("material", "Lawful source of the data"),
-    "resource": word("material", "Data resource"),
-    "evidence": word("material", "Evidence deposit"),
-    "product": word("material", "Products and services"),
-    "scenario": word("material", "Scenarios of use"),
-    "security": word("material", "Security risk assessment"),
+PURPOSES: dict[str, Word] = {
+    "inclusive_finance": word("purpose", "Inclusive finance"),
+    "public_service": word("purpose", "Public services"),
 }
-"""The seven groups of material of a first registration (parameters §3.2)."""
+"""Purposes that have a word; any other code is shown as it is."""
 
 DIMENSIONS: dict[str, Word] = {
     "conformity": word("quality", "Conformity"),
@@ -268,6 +269,30 @@ CRITERIA: dict[str, Word] = {
 }
 """The criteria a scenario is scored by (parameter ``scenario.criteria``)."""
 
+CHECKS: dict[str, Word] = {
+    "undeclared-file": word("check name", "File that the job did not declare"),
+    "no-file": word("check name", "No file"),
+    "file-type": word("check name", "Type of file"),
+    "file-size": word("check name", "Size of file"),
+    "readable": word("check name", "Readable"),
+    "rows": word("check name", "Number of rows"),
+    "identifiers": word("check name", "Identifiers in cells"),
+    "small-numbers": word("check name", "Small numbers"),
+    "formulas": word("check name", "Formulas in cells"),
+    "source-rows": word("check name", "Resemblance to source rows"),
+    "keyed-hashes": word("check name", "Keyed hashes and nothing else"),
+    "definition": word("check name", "Definition of the verification"),
+}
+"""What the automatic checks of an output are called."""
+
+DUTIES: dict[str, Word] = {
+    "destroy-artifact": word("duty", "Destroy the artifact and prove it"),
+    "destroy-files": word("duty", "Destroy the files"),
+    "settle-and-confirm-destruction": word("duty", "Settle accounts; the consumer confirms destruction"),
+    "revoke-key": word("duty", "Key revoked; delete the secret"),
+}
+"""What must happen to what stopped with a grant."""
+
 TABLES_OF_WORDS: tuple[dict[str, Word], ...] = (
-    KINDS, MATERIALS, DIMENSIONS, CRITERIA
+    KINDS, PURPOSES, DIMENSIONS, CRITERIA, CHECKS, DUTIES
 )  # fmt: skip

@@ -1,14 +1,19 @@
 """What pictures are drawn from: positions, widths and options as data. Templates turn them into SVG or charts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from gongshu.audit.types import Entry, Trace, TraceStep
 from gongshu.base.days import CHINA
 from gongshu.base.digest import Ref
 from gongshu.base.money import Tier
+from gongshu.catalog.types import QualityItem
+from gongshu.console.labels import CRITERIA, DIMENSIONS, Word
 from gongshu.grants.types import PriceRule
+from gongshu.scenarios.types import ScoreSummary
 
 
 def tier_rows(tiers: tuple[Tier, ...]) -> list[tuple[int, int | None, str]]:
@@ -159,3 +164,67 @@ def _line(parent: Box, child: Box) -> str:
         f"M{start_x} {start_y}C{start_x} {start_y + 18} {side} {start_y + 6} {side} {start_y + 34}"
         f"L{side} {end_y - 34}C{side} {end_y - 6} {end_x} {end_y - 18} {end_x} {end_y}"
     )
+
+
+# ---------------------------------------------------------------------------------------------------------- charts
+
+INK, LINE = "#5b6878", "#dfe5ec"
+BLUE, GREEN, ORANGE, GOLD = "#1d5aa6", "#2f7d5b", "#d98324", "#a37a12"
+
+Translate = Callable[[Word], str]
+Chart = dict[str, Any]
+
+
+def _radar(names: list[str], values: list[float], colour: str) -> Chart:
+    """Return a radar of percentages."""
+    return {
+        "radar": {
+            "indicator": [{"name": name, "max": 100} for name in names], "radius": "66%",
+            "axisName": {"color": INK, "fontSize": 12}, "splitArea": {"show": False},
+            "splitLine": {"lineStyle": {"color": LINE}}, "axisLine": {"lineStyle": {"color": LINE}},
+        },
+        "series": [
+            {
+                "type": "radar", "symbolSize": 5, "data": [{"value": values}], "itemStyle": {"color": colour},
+                "lineStyle": {"color": colour, "width": 2}, "areaStyle": {"color": colour, "opacity": 0.15},
+            }
+        ],
+    }  # fmt: skip
+
+
+def score_radar(summary: ScoreSummary, say: Translate) -> Chart:
+    """Return the mean of each criterion as a part of its most points."""
+    names = [say(CRITERIA[one.criterion]) if one.criterion in CRITERIA else one.criterion for one in summary.criteria]
+    return _radar(names, [round(100 * float(one.mean) / one.points_max, 1) for one in summary.criteria], BLUE)
+
+
+def quality_by_dimension(items: tuple[QualityItem, ...]) -> dict[str, float]:
+    """Return the percentage of checks passed in each dimension of GB/T 36344; 100 where nothing was there to check."""
+    percent = {}
+    for dimension in dict.fromkeys(item.dimension for item in items):
+        found = [item for item in items if item.dimension == dimension and item.checked]
+        checked, failing = sum(item.checked for item in found), sum(item.failing for item in found)
+        percent[dimension] = round(100 * (checked - failing) / checked, 2) if checked else 100.0
+    return percent
+
+
+def quality_radar(items: tuple[QualityItem, ...], say: Translate) -> Chart:
+    """Return the quality report as a radar of its dimensions."""
+    percent = quality_by_dimension(items)
+    names = [say(DIMENSIONS[name]) if name in DIMENSIONS else name for name in percent]
+    return _radar(names, list(percent.values()), GREEN)
+
+
+def result_ring(slices: list[tuple[str, int]]) -> Chart:
+    """Return calls by result as a ring."""
+    colours = [GREEN, ORANGE, "#8fa3b8", "#c63b3b", "#6a4fb3"]
+    return {
+        "color": colours,
+        "series": [
+            {
+                "type": "pie", "radius": ["48%", "70%"], "label": {"color": INK, "formatter": "{b} {c}"},
+                "data": [{"name": name, "value": value} for name, value in slices if value],
+                "itemStyle": {"borderColor": "#fff", "borderWidth": 2},
+            }
+        ],
+    }  # fmt: skip

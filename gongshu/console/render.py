@@ -1,7 +1,7 @@
 """From a template to an answer: the language, the frame around each page, refusals, and what follows a form."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from functools import cache, partial
@@ -22,7 +22,7 @@ from gongshu.base.digest import canonical_json
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
-from gongshu.console.labels import KINDS, LABELS, TONES, Word
+from gongshu.console.labels import CHECKS, CRITERIA, DIMENSIONS, DUTIES, KINDS, LABELS, PURPOSES, TONES, Word
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
@@ -43,6 +43,11 @@ def site_of(request: Request) -> Site:
 def actor_of(request: Request) -> Actor:
     """Return who is asking, as the edge resolved it."""
     return cast(Actor, request.state.actor)
+
+
+def translate(request: Request) -> Callable[[Word], str]:
+    """Return what says a word in the language of ``request``."""
+    return partial(_word, language_of(request))
 
 
 def is_fragment(request: Request) -> bool:
@@ -106,7 +111,13 @@ def _environment(language: Language) -> Environment:
         label=partial(_label, language),
         tone=lambda member: TONES.get(member, "secondary"),
         word=partial(_word, language),
-        kind=partial(_kind, language),
+        kind=partial(_named, language, KINDS),
+        purpose=partial(_named, language, PURPOSES),
+        check=partial(_named, language, CHECKS),
+        duty=partial(_named, language, DUTIES),
+        dimension=partial(_named, language, DIMENSIONS),
+        criterion=partial(_named, language, CRITERIA),
+        uses_by_column=lambda policies: {policy.column: policy.uses for policy in policies},
         quota=lambda pair: _share(*pair),
         items_by_code=lambda items: {item.code: item.text for item in items},
         yuan=lambda minor: f"¥{yuan(minor)}",
@@ -190,8 +201,9 @@ def _labelled(language: Language, members: Iterable[StrEnum]) -> list[tuple[str,
     return [(member.value, _label(language, member)) for member in members]
 
 
-def _kind(language: Language, kind: str) -> str:
-    return _word(language, KINDS[kind]) if kind in KINDS else kind
+def _named(language: Language, table: dict[str, Word], code: str) -> str:
+    """Return the word for a code, or the code itself: rooms may have more codes than there are words."""
+    return _word(language, table[code]) if code in table else code
 
 
 def _day(value: date | datetime | None) -> str:

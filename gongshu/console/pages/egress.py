@@ -1,0 +1,94 @@
+"""Outputs in quarantine, their two reviews, and releases."""
+
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from gongshu.base.decisions import Refused
+from gongshu.base.ids import OutputId, ReleaseId
+from gongshu.base.paging import PageRequest
+from gongshu.console.forms import Form, read_form
+from gongshu.console.render import actor_of, done, page, site_of
+from gongshu.egress import service as egress
+from gongshu.egress.types import CheckVerdict, OutputStatus, Preview, ReviewKind
+
+router = APIRouter()
+
+PREVIEW_ROWS = 50
+
+
+@router.get("/outputs")
+def list_outputs(request: Request, after: str = "", status: str = "") -> Response:
+    """List the outputs that one may know of, or those with one status."""
+    wanted = OutputStatus(status) if status in set(OutputStatus) else None
+    listed = egress.list_outputs(site_of(request), actor_of(request), PageRequest(after=after), status=wanted)
+    return page(request, "outputs.html", listed=listed, status=status, statuses=tuple(OutputStatus))
+
+
+@router.get("/outputs/{output_id}")
+def show_output(request: Request, output_id: OutputId) -> Response:
+    """Show an output: what the machine found, and to a reviewer the ballot."""
+    site, actor = site_of(request), actor_of(request)
+    output = egress.get_output(site, actor, output_id)
+    worst = [verdict for verdict in reversed(tuple(CheckVerdict)) if any(f.verdict is verdict for f in output.findings)]
+    return page(
+        request, "output.html", output=output, kinds=tuple(ReviewKind), worst=worst[0] if worst else CheckVerdict.PASS,
+        has_voted=any(vote.reviewer == actor.person for vote in output.votes),
+    )  # fmt: skip
+
+
+@router.get("/outputs/{output_id}/rows")
+def preview_output(request: Request, output_id: OutputId, after: str = "") -> Response:
+    """Show rows of a table to a reviewer; each look is in the log."""
+    preview: Preview | None
+    reasons = ()
+    try:
+        preview = egress.preview_output(
+            site_of(request), actor_of(request), output_id, PageRequest(limit=PREVIEW_ROWS, after=after)
+        )
+    except Refused as refused:
+        preview, reasons = None, refused.reasons
+    return page(request, "output-rows.html", preview=preview, reasons=reasons, output_id=output_id)
+
+
+@router.post("/outputs/{output_id}/submit")
+def submit_for_review(request: Request, output_id: OutputId, form: Form = Depends(read_form)) -> Response:
+    """Ask for the two reviews."""
+    context = form.text("context")
+    form.check()
+    egress.submit_for_review(site_of(request), actor_of(request), output_id, context)
+    return done(request, f"/outputs/{output_id}", "Submitted. Two independent reviewers look at it next.")
+
+
+@router.post("/outputs/{output_id}/vote")
+def vote(request: Request, output_id: OutputId, form: Form = Depends(read_form)) -> Response:
+    """Give one of the two reviews, bound to the digest that the page showed."""
+    kind, digest = form.choice("kind", ReviewKind) or ReviewKind.SECURITY, form.text("digest")
+    approves, reason = form.text("approves") == "yes", form.text("reason", is_required=False)
+    form.check()
+    egress.vote(
+        site_of(request), actor_of(request), output_id, kind, digest, approves=approves, reason=reason
+    )
+    return done(request, f"/outputs/{output_id}", "Your review is recorded, bound to the digest you saw.")
+
+
+@router.post("/outputs/{output_id}/release")
+def release(request: Request, output_id: OutputId) -> Response:
+    """Let exactly the reviewed bytes leave."""
+    made = egress.release(site_of(request), actor_of(request), output_id)
+    return done(request, f"/releases/{made.id}", "Released: exactly the reviewed bytes. Define a product of it.")
+
+
+@router.get("/releases")
+def list_releases(request: Request, after: str = "") -> Response:
+    """List releases."""
+    listed = egress.list_releases(site_of(request), actor_of(request), PageRequest(after=after))
+    return page(request, "releases.html", listed=listed)
+
+
+@router.get("/releases/{release_id}")
+def show_release(request: Request, release_id: ReleaseId) -> Response:
+    """Show a release, and to the operator the form that makes a product of it."""
+    return page(
+        request, "release.html", release=egress.get_release(site_of(request), actor_of(request), release_id)
+    )
