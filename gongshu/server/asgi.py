@@ -1,8 +1,6 @@
 """The ASGI application of ``gongshu serve``: the API under ``/api/v1`` and the console."""
 
-import logging
-import secrets
-from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -13,77 +11,80 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gongshu import __version__
-from gongshu.base.decisions import INTERNAL, Reason, Refused
+from gongshu.base.decisions import Reason, Refused
 from gongshu.base.site import Site
 from gongshu.console import pages
 from gongshu.console.render import render_refusal
+from gongshu.parties.types import ANONYMOUS
 from gongshu.server import rooms
-from gongshu.server.edge import ANONYMOUS, Identify, RefuseForgery, Repeatable
-from gongshu.server.problems import FIELD_INVALID, ROUTE_UNKNOWN, SIGN_IN_NEEDED, problem_response
-
-log = logging.getLogger("gongshu")
+from gongshu.server.edge import Bounded, Identify, RefuseForgery, Repeatable, Shield
+from gongshu.server.problems import (
+    BODY_UNREADABLE,
+    FIELD_INVALID,
+    ROUTE_UNKNOWN,
+    SIGN_IN_NEEDED,
+    STATUS_OF,
+    leading_kind,
+    problem_response,
+)  # fmt: skip
 
 API_PREFIX = "/api/v1"
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
+UNKNOWN_PART = "*"
+ADDRESS_UNKNOWN = frozenset({404, 405})
 
 
-def _respond(request: Request, reasons: tuple[Reason, ...]) -> Response:
+def respond(request: Request, reasons: tuple[Reason, ...]) -> Response:
     """Return a page to people and a problem to programs; somebody unknown is asked to sign in first."""
     actor = getattr(request.state, "actor", ANONYMOUS)
     if actor is ANONYMOUS and all(reason.code == "permission-missing" for reason in reasons):
         reasons = (SIGN_IN_NEEDED.because(),)
     if not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", ""):
-        return render_refusal(request, reasons)
+        return render_refusal(request, reasons, STATUS_OF[leading_kind(reasons)])
     return problem_response(request, reasons)
 
 
-async def _on_refused(request: Request, error: Exception) -> Response:
+def _on_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - registered for this type only
-    return _respond(request, error.reasons)
+    return respond(request, error.reasons)
 
 
-async def _on_invalid(request: Request, error: Exception) -> Response:
+def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    known = _field_names(request.app)
     reasons = tuple(
-        # The place and the kind of mistake are named; the value that was sent is not repeated.
-        FIELD_INVALID.because(field=".".join(str(part) for part in item["loc"]), problem=item["type"])
+        # The place and the kind of mistake are named; what was sent is not repeated, be it a value or a name.
+        FIELD_INVALID.because(
+            field=".".join(
+                str(part) if isinstance(part, int) or part in known else UNKNOWN_PART for part in item["loc"]
+            ),
+            problem=item["type"],
+        )
         for item in error.errors()
     )
-    return _respond(request, reasons)
+    return respond(request, reasons)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+@lru_cache(maxsize=4)
+def _field_names(app: FastAPI) -> frozenset[str]:
+    """Return every name of a field or parameter that the API document knows."""
+    names = {"body", "query", "path", "header", "cookie"}
+
+    def gather(node: object) -> None:
+        if isinstance(node, dict):
+            names.update(node.get("properties", {}))
+            if "in" in node and isinstance(node.get("name"), str):
+                names.add(node["name"])
+        for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            gather(below)
+
+    gather(app.openapi())
+    return frozenset(names)
+
+
+def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    return _respond(request, (ROUTE_UNKNOWN.because(),))
-
-
-async def _on_crash(request: Request, error: Exception) -> Response:
-    # Messages of exceptions may hold data values: the log gets the type and the place, the caller a number.
-    incident = secrets.token_hex(6)
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    log.error("incident %s: %s at %s on %s %s", incident, type(error).__name__, place, request.method, request.url.path)
-    response = _respond(request, (INTERNAL.because(),))
-    response.headers["X-Incident"] = incident
-    return response
-
-
-async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+    reason = ROUTE_UNKNOWN if error.status_code in ADDRESS_UNKNOWN else BODY_UNREADABLE
+    return respond(request, (reason.because(),))
 
 
 def create_app(site: Site) -> FastAPI:
@@ -99,12 +100,13 @@ def create_app(site: Site) -> FastAPI:
     static = files("gongshu.console").joinpath("static")
     app.mount("/static", StaticFiles(directory=str(static), check_dir=False), name="static")
     handlers: dict[Any, Any] = {
-        Refused: _on_refused, RequestValidationError: _on_invalid, HTTPException: _on_http, Exception: _on_crash
+        Refused: _on_refused, RequestValidationError: _on_invalid, HTTPException: _on_http
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(Repeatable, site=site)
     app.add_middleware(RefuseForgery)
+    app.add_middleware(Bounded)
     app.add_middleware(Identify, site=site)
-    app.middleware("http")(_add_headers)
+    app.add_middleware(Shield, respond=respond)
     return app

@@ -38,9 +38,14 @@ ROUTE_UNKNOWN = rule(
     fix_zh="请核对地址；接口清单见 /api/v1/openapi.json。", fix_en="Check the address; /api/v1/openapi.json lists all.",
 )  # fmt: skip
 BODY_TOO_LARGE = rule(
-    "body-too-large", Kind.LIMIT_EXCEEDED, zh="请求内容超过 {bytes_max} 字节。",
+    "body-too-large", Kind.INVALID, zh="请求内容超过 {bytes_max} 字节。",
     en="The request is larger than {bytes_max} bytes.",
     fix_zh="请减小内容；文件请用上传接口。", fix_en="Send less; use the upload route for files.",
+)  # fmt: skip
+BODY_UNREADABLE = rule(
+    "body-unreadable", Kind.INVALID, zh="请求内容无法解析。", en="The request's content cannot be read.",
+    fix_zh="请按接口说明的格式（JSON 或表单）发送，编码为 UTF-8。",
+    fix_en="Send it in the format of the API document (JSON or form), in UTF-8.",
 )  # fmt: skip
 
 _SEVERITY = list(Kind)
@@ -52,9 +57,9 @@ def leading_kind(reasons: tuple[Reason, ...]) -> Kind:
 
 
 def problem(reasons: tuple[Reason, ...], *, instance: str) -> dict[str, Any]:
-    """Return the RFC 9457 object: ``code`` of the first reason, ``reasons`` with all of them in both languages."""
+    """Return the RFC 9457 object: ``code`` of the reason that decides, ``reasons`` with all of them in both languages."""
     kind = leading_kind(reasons)
-    first = reasons[0]
+    first = next(reason for reason in reasons if reason.rule.kind is kind)
     return {
         "type": f"/docs/reasons#{first.code}",
         "title": first.what.en,
