@@ -57,7 +57,7 @@ RIGHT_MISSING = rule(
     law="中办国办意见 (三)",
 )  # fmt: skip
 PURPOSE_MISSING = rule(
-    "purpose-missing", Kind.INVALID, zh="没有写明授权用途。", en="No purpose is named.",
+    "terms-purpose-missing", Kind.INVALID, zh="没有写明授权用途。", en="No purpose is named.",
     fix_zh="请至少写明一项用途。", fix_en="Name at least one purpose.", law="27号 art.14(一)",
 )  # fmt: skip
 EXIT_DUTY_MISSING = rule(
