@@ -13,7 +13,7 @@ USES: dict[str, frozenset[Use]] = {
     UNIT: frozenset({Use.JOIN, Use.COMPARE}),
     NAME: frozenset({Use.JOIN, Use.COMPARE}),
     REPRESENTATIVE: frozenset({Use.COMPARE}),
-    "注册日期": _COUNTED,
+    "注册日期": _COUNTED | {Use.RANK},  # wider than the default of a quasi-identifier: confirmed by name
     "企业类型": _COUNTED,
     "所在省份": _COUNTED,
     "地区": _COUNTED,

@@ -50,8 +50,7 @@ def ingest(stage: Stage, enterprise_files: tuple[Path, ...], people_files: tuple
         1, "a use wider than the grade's default, unconfirmed", "use-wider-unconfirmed",
         lambda: catalog.set_uses(site, supplier, resource.id, policy, frozenset()),
     )  # fmt: skip
-    wider = frozenset(column.column for column in policy.columns)
-    resource = catalog.set_uses(site, supplier, resource.id, policy, wider)
+    resource = catalog.set_uses(site, supplier, resource.id, policy, frozenset({"注册日期"}))
     stage.made.update(resource=resource, version=version)
     stage.tell(
         1, "ingest",
@@ -139,7 +138,7 @@ def authorize(stage: Stage) -> None:
     decision = CollectiveDecision("市人民政府常务会议（模拟）", "云政常〔2026〕17号", "0" * 63 + "1")
     own = replace(stage.people["agency-head"], roles=government.roles)
     stage.must_refuse(
-        3, "an approver from the applicant's own organisation", "approver-from-applicant",
+        3, "an approver from the applicant's own organisation", "approver-of-applicant",
         lambda: grants.decide_plan(site, own, plan.id, approves=True, decision=decision, reason="同意"),
     )  # fmt: skip
     effective = grants.decide_plan(site, government, plan.id, approves=True, decision=decision, reason="同意")
@@ -173,7 +172,7 @@ def _refused_agreements(stage: Stage) -> None:
     stage.must_refuse(3, "a term of 6 years", "term-too-long", lambda: propose(six))
     stage.must_refuse(3, "no mode of authorization", "mode-missing", lambda: propose(replace(good, mode=None)))
     stage.must_refuse(3, "a mandatory part is missing", "part-missing", lambda: propose(good, AGREEMENT_PARTS[1:]))
-    stage.must_refuse(3, "a use the supplier does not allow", "scope-wider-than-provider", lambda: propose(wide))
+    stage.must_refuse(3, "a use the supplier does not allow", "scope-wider", lambda: propose(wide))
 
 
 def _agree(stage: Stage, terms: GrantTerms) -> Grant:
