@@ -1,12 +1,14 @@
 """Lifelines are walks over the log, on both stores."""
 
 import pytest
+from sqlalchemy import event
 
 from gongshu.access.types import SYSTEM, Actor, Role
 from gongshu.audit import service as audit
 from gongshu.audit.rules import traces
 from gongshu.base.decisions import NOT_FOUND, Denied, Permitted, Refused
 from gongshu.base.digest import Ref
+from gongshu.base.paging import PageRequest
 
 AUDITOR = Actor("person-a", "party-a", frozenset({Role.AUDITOR}))
 
@@ -129,3 +131,26 @@ def test_many_objects_are_looked_up_in_parts(log):
         )
     assert len(audit.trace_back(log.site, "k", "sum").steps) == 601
     assert len(audit.trace_forward(log.site, "k", "root").steps) == 601
+
+
+def test_traces_and_lists_are_answered_by_indexes(log):
+    log.record(3)
+    seen = []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("SELECT"):
+            seen.append((statement, parameters))
+
+    event.listen(log.site.db.engine, "before_cursor_execute", note)
+    audit.trace_back(log.site, "thing", "thing-2")
+    audit.trace_forward(log.site, "thing", "thing-0")
+    for filters in ({"subject_id": "thing-1"}, {"action": "thing.make"}, {"party": "platform"}, {"outcome": "denied"}):
+        audit.list_entries(log.site, AUDITOR, PageRequest(), **filters)
+    event.remove(log.site.db.engine, "before_cursor_execute", note)
+    assert len(seen) >= 8
+    with log.site.db.reading() as tx:
+        for statement, parameters in seen:
+            plan = tx._connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row[3] for row in plan]
+            assert [step for step in steps if step.startswith("SEARCH audit_")], statement
+            assert not [step for step in steps if step.startswith("SCAN audit_")], (statement, steps)
