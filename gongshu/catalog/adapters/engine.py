@@ -18,6 +18,7 @@ from gongshu.catalog.types import ColumnPlan, DataType, DateForm, Fault, Limits,
 
 COLUMNS_AT_ONCE = 40
 ROW_GROUP_ROWS = 122_880
+UNPRINTABLE = "\x1f"
 
 
 class EngineFault(Exception):  # noqa: N818 - carries no message of the engine
@@ -124,13 +125,18 @@ def write_part(
 ) -> int | None:
     """Write the kept records of a source as Parquet and return how many; ``None`` when a value has another form."""
     outputs: list[str] = []
-    for plan in plans:
-        outputs.append(f"{sql.typed(plan)} AS {sql.identifier(plan.name)}")
+    taken_apart: list[str] = []
+    for index, plan in enumerate(plans):
+        x = sql.identifier(plan.name)
+        outputs.append(f"{sql.typed(plan)} AS {x}")
         if plan.amount:
-            x = sql.identifier(plan.name)
-            outputs.append(f"{sql.amount(x)} AS {sql.identifier(plan.amount)}")
-            outputs.append(f"{sql.currency(x)} AS {sql.identifier(plan.currency)}")
+            parts = sql.identifier(f"{UNPRINTABLE}{index}")  # no column of a source can have this name
+            taken_apart.append(f"{sql.amount_parts(x)} AS {parts}")
+            outputs.append(f"{sql.amount(parts)} AS {sql.identifier(plan.amount)}")
+            outputs.append(f"{sql.currency(parts)} AS {sql.identifier(plan.currency)}")
     reading = _reading(scan, [plan.name for plan in plans], limits)
+    if taken_apart:
+        reading = f"(SELECT *, {', '.join(taken_apart)} FROM {reading})"
     try:
         row = engine.execute(
             f"COPY (SELECT {', '.join(outputs)} FROM {reading}) TO {sql.literal(str(target))}"  # noqa: S608 - quoted

@@ -38,8 +38,7 @@ LONG_TEXT_CHARS = 30
 
 AMOUNT_SCALE, AMOUNT_DIGITS = 4, 18
 AMOUNT_TYPE = f"DECIMAL({AMOUNT_DIGITS},{AMOUNT_SCALE})"
-AMOUNT_NUMBER = r"^\s*((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]{1,8})?)"
-AMOUNT_PUNCTUATION = "()（）[] 　\t"
+AMOUNT_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]{1,8})?"
 UNITS = (
     ("万亿", 1_000_000_000_000), ("亿", 100_000_000), ("千万", 10_000_000), ("百万", 1_000_000), ("十万", 100_000),
     ("万", 10_000), ("仟", 1_000), ("千", 1_000), ("百", 100),
@@ -150,39 +149,40 @@ def is_boolean(x: str) -> str:
     return f"{x} IN ({_words(TRUE_WORDS + FALSE_WORDS)})"
 
 
-def _amount_tail(x: str) -> str:
-    return f"translate(regexp_replace({x}, {literal(AMOUNT_NUMBER)}, ''), {literal(AMOUNT_PUNCTUATION)}, '')"
+_UNIT_WORDS = "|".join(unit for unit, _ in UNITS)
+_OPEN, _CLOSE = r"[\s(（\x{3000}]*", r"[\s)）\x{3000}]*"
+_AMOUNT_PARTS = rf"^\s*({AMOUNT_NUMBER}){_OPEN}({_UNIT_WORDS})?{_OPEN}([^\s()（）0-9]*){_CLOSE}$"
+_CURRENCY_WORDS = "|".join(word for words in CURRENCIES.values() for word in words if word)
+_AMOUNT = rf"\s*{AMOUNT_NUMBER}{_OPEN}(({_UNIT_WORDS}){_OPEN}({_CURRENCY_WORDS})?|{_CURRENCY_WORDS}){_CLOSE}"
 
 
 def is_amount(x: str) -> str:
-    """Return the condition that ``x`` is an amount with a unit or a currency: ``10(万美元)``."""
-    return f"(regexp_matches({x}, {literal(AMOUNT_NUMBER)}) AND {_amount_tail(x)} <> '' AND {currency(x)} IS NOT NULL)"
-
-
-def _after_unit(tail: str) -> str:
-    branches = " ".join(f"WHEN starts_with({tail}, {literal(u)}) THEN substr({tail}, {len(u) + 1})" for u, _ in UNITS)
-    return f"CASE {branches} ELSE {tail} END"
-
-
-def currency(x: str) -> str:
-    """Return the ISO 4217 code of the amount ``x``; NULL when it is none. No currency named means CNY.
+    """Return the condition that ``x`` is an amount with a unit or a currency: ``10(万美元)``.
 
     A bare number is none: it could be yuan or ten thousand yuan.
     """
-    tail = _amount_tail(x)
+    return matches(x, _AMOUNT)
+
+
+def amount_parts(x: str) -> str:
+    """Return number, unit and currency word of the amount ``x`` as one structure, taken apart once."""
+    return f"regexp_extract({x}, {literal(_AMOUNT_PARTS)}, ['number', 'unit', 'word'])"
+
+
+def currency(parts: str) -> str:
+    """Return the ISO 4217 code of an amount's ``parts``; NULL when it is none. A unit without a currency means CNY."""
     named = " ".join(
-        f"WHEN {_after_unit(tail)} IN ({_words(words)}) THEN {literal(code)}" for code, words in CURRENCIES.items()
+        f"WHEN {parts}.word IN ({_words(words)}) THEN {literal(code)}" for code, words in CURRENCIES.items()
     )
-    return f"CASE WHEN regexp_matches({x}, {literal(AMOUNT_NUMBER)}) AND {tail} <> '' THEN CASE {named} END END"
+    return f"CASE WHEN {parts}.number = '' OR {parts}.unit || {parts}.word = '' THEN NULL {named} END"
 
 
-def amount(x: str) -> str:
-    """Return the amount ``x`` in units of its currency: ``1,323.2(万元人民币)`` is 13 232 000."""
-    tail = _amount_tail(x)
-    factor = " ".join(f"WHEN starts_with({tail}, {literal(u)}) THEN {n}" for u, n in UNITS)
-    number = f"try_cast(replace(regexp_extract({x}, {literal(AMOUNT_NUMBER)}, 1), ',', '') AS DECIMAL(23,8))"
-    product = f"{number} * CAST(CASE {factor} ELSE 1 END AS DECIMAL(13,0))"
-    return f"CASE WHEN {currency(x)} IS NOT NULL THEN try_cast({product} AS {AMOUNT_TYPE}) END"
+def amount(parts: str) -> str:
+    """Return an amount in units of its currency: ``1,323.2(万元人民币)`` is 13 232 000."""
+    factor = " ".join(f"WHEN {literal(unit)} THEN {number}" for unit, number in UNITS)
+    number = f"try_cast(replace({parts}.number, ',', '') AS DECIMAL(23,8))"
+    product = f"{number} * CAST(CASE {parts}.unit {factor} ELSE 1 END AS DECIMAL(13,0))"
+    return f"CASE WHEN {currency(parts)} IS NOT NULL THEN try_cast({product} AS {AMOUNT_TYPE}) END"
 
 
 def typed(plan: ColumnPlan) -> str:

@@ -137,8 +137,16 @@ def _by_type(column: Column) -> Proposal | None:
     return None
 
 
+def _repeats(counts: ColumnCounts) -> bool:
+    """Whether the values are few and come again and again."""
+    is_few = 0 < counts.distinct <= CATEGORY_VALUES_MAX
+    return is_few and counts.values >= CATEGORY_REPEATS_MIN * counts.distinct
+
+
 def _by_pattern(column: Column, counts: ColumnCounts) -> Proposal | None:
     for meaning, found, share in _patterned(counts):
+        if meaning is Meaning.ORGANISATION_NAME and _repeats(counts):
+            continue  # 有限责任公司 is a kind of organisation, not the name of one
         if counts.sampled and found >= share * counts.sampled:
             zh = f"抽查 {counts.sampled} 个值，{found} 个符合其特征。"
             return _propose(column.name, meaning, zh, f"{found} of {counts.sampled} values looked at have its pattern.")
@@ -146,8 +154,7 @@ def _by_pattern(column: Column, counts: ColumnCounts) -> Proposal | None:
 
 
 def _by_size(column: Column, counts: ColumnCounts) -> Proposal:
-    repeats = counts.values >= CATEGORY_REPEATS_MIN * max(counts.distinct, 1)
-    if column.data_type is DataType.BOOLEAN or (0 < counts.distinct <= CATEGORY_VALUES_MAX and repeats):
+    if column.data_type is DataType.BOOLEAN or _repeats(counts):
         zh, en = (
             f"{counts.values} 个值只有 {counts.distinct} 种。",
             f"{counts.values} values, only {counts.distinct} different ones.",
