@@ -107,10 +107,7 @@ def declare_affiliates(site: Site, actor: Actor, party_id: PartyId, affiliates: 
         )  # fmt: skip
         before = _ref("party", party_id, party)
         subject = decision.value.ref if isinstance(decision, Permitted) else before
-        audit.record(
-            tx, site, actor=actor, action="party.declare_affiliates", subject=subject, decision=decision,
-            origins=(before,),
-        )  # fmt: skip
+        audit.record(tx, site, actor=actor, action="party.declare_affiliates", subject=subject, decision=decision)
         if isinstance(decision, Permitted) and party is not None:
             store.PARTIES.save(tx, party, decision.value)
     return decision.value_or_raise()
@@ -153,12 +150,16 @@ def _decide_person(tx: Transaction, site: Site, person: Person, party: Party, pa
 def deactivate_person(site: Site, actor: Actor, person_id: PersonId) -> Person:
     """Freeze a person who has left: every session and token stops at once."""
     with site.db.transaction() as tx:
-        person = store.PEOPLE.get(tx, person_id)
-        after = replace(person, is_active=False)
-        decision: Decision[Person] = access.guard(actor, Permission.ADMINISTER_PERSON_CREATE, lambda: Permitted(after))
-        audit.record(tx, site, actor=actor, action="person.deactivate", subject=after.ref, decision=decision)
-        if isinstance(decision, Permitted):
-            store.PEOPLE.save(tx, person, after)
+        person = store.PEOPLE.find(tx, person_id)
+        decision: Decision[Person] = access.guard(
+            actor,
+            Permission.ADMINISTER_PERSON_CREATE,
+            lambda: _unknown("person", person_id) if person is None else Permitted(replace(person, is_active=False)),
+        )
+        subject = decision.value.ref if isinstance(decision, Permitted) else _ref("person", person_id, person)
+        audit.record(tx, site, actor=actor, action="person.deactivate", subject=subject, decision=decision)
+        if isinstance(decision, Permitted) and person is not None:
+            store.PEOPLE.save(tx, person, decision.value)
     return decision.value_or_raise()
 
 

@@ -26,12 +26,12 @@ TOKENS = Documents(
 
 def find_by_code(tx: Transaction, credit_code: str) -> Party | None:
     """Return the party with this credit code."""
-    return next(iter(PARTIES.all(tx, credit_code=credit_code)), None)
+    return next(iter(PARTIES.all(tx, credit_code=credit_code)), None) if credit_code.isprintable() else None
 
 
 def find_by_login(tx: Transaction, login: str) -> Person | None:
-    """Return the person with this login name."""
-    return next(iter(PEOPLE.all(tx, login=login)), None)
+    """Return the person with this login name. What somebody typed may be anything, also what no store can hold."""
+    return next(iter(PEOPLE.all(tx, login=login)), None) if login.isprintable() else None
 
 
 def all_party_ids(tx: Transaction) -> frozenset[PartyId]:
