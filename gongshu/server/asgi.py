@@ -17,7 +17,7 @@ from gongshu.console import pages
 from gongshu.console.render import render_refusal
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import rooms
-from gongshu.server.edge import Bounded, Identify, RefuseForgery, Repeatable, Shield
+from gongshu.server.edge import Bounded, Identify, RefuseForgery, Repeatable, Shield, Watch, record_refusal
 from gongshu.server.problems import (
     BODY_UNREADABLE,
     FIELD_INVALID,
@@ -45,6 +45,7 @@ def respond(request: Request, reasons: tuple[Reason, ...]) -> Response:
 
 def _on_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - registered for this type only
+    record_refusal(request, request.app.state.site, error.reasons)
     return respond(request, error.reasons)
 
 
@@ -104,6 +105,7 @@ def create_app(site: Site) -> FastAPI:
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+    app.add_middleware(Watch)
     app.add_middleware(Repeatable, site=site)
     app.add_middleware(RefuseForgery)
     app.add_middleware(Bounded)

@@ -1,7 +1,7 @@
 """The edge: nothing gets out by accident, who is calling (resolved once), bodies within limits, forged forms refused,
 repeated creations answered from memory.
 
-Five ASGI layers, outermost first: ``Shield``, ``Identify``, ``Bounded``, ``RefuseForgery``, ``Repeatable``.
+Six ASGI layers, outermost first: ``Shield``, ``Identify``, ``Bounded``, ``RefuseForgery``, ``Repeatable``, ``Watch``.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gongshu.access.types import Actor
-from gongshu.base.decisions import INTERNAL, Kind, Reason, rule
-from gongshu.base.digest import sha256_hex
+from gongshu.audit import service as audit
+from gongshu.base.decisions import INTERNAL, Denied, Kind, Reason, rule
+from gongshu.base.digest import Ref, sha256_hex
 from gongshu.base.site import Site
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
@@ -383,6 +384,40 @@ def _request_digest(scope: Scope, headers: Headers) -> str:
     while line := body.readline(CHUNK_BYTES):
         digest.update(line.replace(boundary, b"--") if is_parts else line)
     return digest.hexdigest()
+
+
+class Watch:
+    """Knows which entries a change has left in the audit log, so that a refusal without one gets one.
+
+    Services audit what they decide. A change that is refused before there is anything to decide about, such as one of
+    an object that does not exist, is audited here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap ``app``."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Put the ids of the entries into ``request.state`` as they are committed."""
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+            await self.app(scope, receive, send)
+            return
+        with audit.watching() as entries:
+            _state(scope)["entries"] = entries
+            await self.app(scope, receive, send)
+
+
+def record_refusal(request: Request, site: Site, reasons: tuple[Reason, ...]) -> None:
+    """Audit a refused change that has left no entry."""
+    entries = getattr(request.state, "entries", None)
+    if entries is None or entries:
+        return
+    route = f"{request.method} {getattr(request.scope.get('route'), 'path', '?')}"
+    with site.db.transaction() as tx:
+        audit.record(
+            tx, site, actor=request.state.actor, action="request.refuse", subject=Ref("route", route, ""),
+            decision=Denied(reasons),
+        )  # fmt: skip
 
 
 def _died_running(earlier: store.KeptAnswer, now: datetime) -> bool:

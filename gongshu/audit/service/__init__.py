@@ -2,7 +2,7 @@
 
 from gongshu.audit.service.checking import fsck
 from gongshu.audit.service.proving import proof_text, prove, prove_consistency, read_log_file, read_proof, write_proof
-from gongshu.audit.service.recording import get_entry, list_entries, record
+from gongshu.audit.service.recording import get_entry, list_entries, record, watching
 from gongshu.audit.service.sealing import checkpoint, integrate, public_key
 from gongshu.audit.service.tracing import read_trace, trace_back, trace_forward
 
@@ -22,5 +22,6 @@ __all__ = [
     "record",
     "trace_back",
     "trace_forward",
+    "watching",
     "write_proof",
 ]

@@ -1,5 +1,9 @@
 """Entries in, entries out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
 from gongshu.audit import store
@@ -11,6 +15,8 @@ from gongshu.base.paging import Page, PageRequest
 from gongshu.base.site import Site, Transaction
 
 CURSOR_DIGITS_MAX = 18
+
+_KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
 def record(
@@ -35,6 +41,23 @@ def record(
     )  # fmt: skip
     leaf = rules.encode(entry).value_or_raise()
     store.append(tx, rules.index_of(entry), leaf, rules.origins_of(entry))
+    kept = _KEPT.get()
+    if kept is not None:
+        tx.after_commit(lambda: kept.append(entry.id))
+
+
+@contextmanager
+def watching() -> Iterator[list[str]]:
+    """Give a list that fills with the ids of entries as they are committed by what runs inside.
+
+    The edge sees by it whether a refused change has left its entry.
+    """
+    kept: list[str] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
 
 
 def list_entries(
