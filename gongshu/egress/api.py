@@ -15,6 +15,8 @@ from gongshu.egress.types import Output, OutputStatus, Preview, Release, ReviewK
 router = APIRouter(tags=["egress"])
 
 VIEW = {"x-permission": Permission.READ_OUTPUT_VIEW.value}
+VOTE = {"x-permission": Permission.REVIEW_OUTPUT_VOTE.value}
+RELEASE = {"x-permission": Permission.OPERATE_RELEASE_WRITE.value}
 
 
 def site_of(request: Request) -> Site:
@@ -82,13 +84,13 @@ def submit_for_review(site: Here, actor: By, output_id: OutputId, body: Submissi
     return service.submit_for_review(site, actor, output_id, body.context)
 
 
-@router.post("/outputs/{output_id}/votes", status_code=201, openapi_extra={"x-permission": Permission.REVIEW_OUTPUT_VOTE.value})  # fmt: skip
+@router.post("/outputs/{output_id}/votes", status_code=201, openapi_extra=VOTE)
 def vote(site: Here, actor: By, output_id: OutputId, body: NewVote) -> Output:
     """Give one of the two reviews."""
     return service.vote(site, actor, output_id, body.kind, body.digest, approves=body.approves, reason=body.reason)
 
 
-@router.post("/outputs/{output_id}/release", status_code=201, openapi_extra={"x-permission": Permission.OPERATE_RELEASE_WRITE.value})  # fmt: skip
+@router.post("/outputs/{output_id}/release", status_code=201, openapi_extra=RELEASE)
 def release(site: Here, actor: By, output_id: OutputId) -> Release:
     """Let exactly the reviewed bytes leave."""
     return service.release(site, actor, output_id)

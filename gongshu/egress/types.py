@@ -152,13 +152,14 @@ class TableMeasure:
 class Resemblance:
     """How many rows of a table equal fewer than ``units_min`` rows of ``relation`` on at least ``columns_min`` columns.
 
-    ``is_open``: the supplier lets all columns compared be seen as they are.
+    ``is_open``: the supplier lets all columns compared be seen as they are. ``matching`` is ``None`` when they could not be
+    compared.
     """
 
     table: str
     relation: str
     rows: int
-    matching: int
+    matching: int | None
     is_open: bool = False
 
 

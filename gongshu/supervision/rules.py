@@ -133,7 +133,7 @@ def nodes_of(trace: Trace, names: Mapping[str, str]) -> tuple[LifelineNode, ...]
                 depth=depth,
                 facts=last.facts,
                 decisions=decisions,
-            )  # fmt: skip
+            )
         )
     return tuple(nodes)
 

@@ -31,6 +31,7 @@ MAILBOX = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoload_known_extensions": False, "autoinstall_known_extensions": False, "memory_limit": "1GB", "threads": 2,
+        "temp_directory": "",  # no row is ever spilled to disk
     }  # fmt: skip
     with duckdb.connect(":memory:", config=config) as engine:
         yield engine
@@ -133,13 +134,23 @@ def _load(engine: duckdb.DuckDBPyConnection, name: str, read: str, paths: list[s
 
 def count_matching(
     path: Path, shown: dict[str, str], sources: tuple[Path, ...], *, columns_min: int, rows_below: int
-) -> int:
+) -> int | None:
     """Count rows of a table that equal at least one and fewer than ``rows_below`` source rows on ``columns_min`` columns.
 
     ``shown``: which output column shows which source column. A group of many source rows is no copy of any of them.
+    ``None``: they could not be compared within the memory allowed.
     """
     if not sources or not shown or len(shown) < columns_min:
         return 0
+    try:
+        return _count_matching(path, shown, sources, columns_min, rows_below)
+    except duckdb.OutOfMemoryException:
+        return None
+
+
+def _count_matching(
+    path: Path, shown: dict[str, str], sources: tuple[Path, ...], columns_min: int, rows_below: int
+) -> int:
     with _engine() as engine:
         _load(engine, "ours", READERS[path.suffix], [str(path)], list(shown))
         _load(engine, "theirs", "read_parquet", [str(source) for source in sources], list(shown.values()))

@@ -152,6 +152,8 @@ def columns_to_compare(
 
 def _check_resemblance(found: Resemblance, limits: CheckLimits) -> Finding:
     """Rows that repeat rows of a source are raw data on their way out (27号 art.21): few are for a person to judge."""
+    if found.matching is None:
+        return Finding("source-rows", found.table, FAIL, {"relation": found.relation, "rows": str(found.rows)})
     is_many = found.matching > limits.match_rows_max or found.matching * 100 > limits.match_percent_max * found.rows
     is_refused = is_many and not found.is_open
     verdict = PASS if not found.matching else FAIL if is_refused else REVIEW
