@@ -90,6 +90,8 @@ class Documents(Generic[T]):
 
     def find(self, tx: Transaction, object_id: str) -> T | None:
         """Return the object, or ``None``."""
+        if "\0" in object_id:  # no id has it, and PostgreSQL would refuse to look
+            return None
         row = tx.execute(select(self.table.c.document).where(self.table.c.id == object_id)).first()
         return None if row is None else self._decoder.decode(row[0])
 
