@@ -60,22 +60,44 @@ class ColumnLineage:
 
 @dataclass(frozen=True)
 class Projection:
-    """What the engine's child process may read of one relation: these columns, masked and filtered before it starts."""
+    """What the engine's child process may read of one relation: these columns, masked and filtered before it starts.
+
+    ``keys`` are columns of which only the keyed hash is there (named ``key:…``), ``raws`` masked columns whose raw value is
+    needed by ``compare`` (named ``raw:…``); ``has_unit``: the keyed hash of the privacy unit is there (named ``unit:``).
+    """
 
     relation: str
     resource: ResourceId
     columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    raws: tuple[str, ...] = ()
+    has_unit: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a governed query: a table of groups with the column ``passes``, read by later steps where it is true.
+
+    ``units`` and ``negative`` stand beside it for the report: units of a group, and whether a part was negative.
+    """
+
+    name: str
+    sql: str
 
 
 @dataclass(frozen=True)
 class GovernedQuery:
-    """What the gate permits: SQL regenerated from the tree with thresholds beside every aggregate."""
+    """What the gate permits: SQL regenerated from the tree with thresholds beside every aggregate.
+
+    The ``stages`` are made first, in order; ``sql`` reads the groups of them that passed.
+    """
 
     sql: str
     outputs: tuple[str, ...]
     lineage: tuple[ColumnLineage, ...]
     projections: tuple[Projection, ...]
     is_aggregate: bool
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,7 @@ class JobReport:
     groups_withheld: int | None
     runtime_ms: int
     defences: tuple[str, ...]
+    needs_review: bool = False  # a unit's part of a sum was negative: the dominance rules say little then
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""Arithmetic: what keeps a sum a sum, and where constants would turn it into a condition."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlglot import exp
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules import functions
+from gongshu.compute.rules.expressions import attempt, call, expect, handles, value
+from gongshu.compute.rules.functions import Family, family
+from gongshu.compute.rules.refusals import CONSTANT_OUT_OF_RANGE, FUNCTION_ARGUMENTS
+from gongshu.compute.rules.scopes import Scope
+from gongshu.compute.rules.terms import (
+    FACTOR_MAX,
+    FACTOR_MIN,
+    FACTOR_SPREAD_MAX,
+    OFFSET_MAX,
+    Form,
+    Shape,
+    Term,
+    derive,
+    paren,
+    poison,
+)
+
+
+def _wide(term: Term) -> exp.Expression:
+    # 128 bits: a whole number times a constant in range cannot overflow, which would be a condition on its size.
+    node: exp.Expression = term.emit(Form.VALUE)
+    if term.data_type is not DataType.INTEGER or term.is_constant:
+        return node
+    return exp.Cast(this=node, to=exp.DataType.build("INT128"))
+
+
+def _within_range(scope: Scope, term: Term, operator: str) -> Term:
+    low, high = term.factors
+    if term.bases and (low < FACTOR_MIN or high > FACTOR_MAX or abs(term.offset) > OFFSET_MAX * low):
+        scope.gate.findings.add(CONSTANT_OUT_OF_RANGE, function=operator)
+    return term
+
+
+def _scaled(term: Term, factor: float) -> tuple[tuple[float, float], float]:
+    return (term.factors[0] * abs(factor), term.factors[1] * abs(factor)), term.offset * abs(factor)
+
+
+@handles(exp.Neg)
+def _negative(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this")
+    inner = value(scope, node.this)
+    expect(scope, "-", inner, Family.NUMBER)
+    shape = Shape.SCALED if inner.shape in {Shape.COLUMN, Shape.SCALED} else Shape.AFFINE
+    made = derive(
+        "-", (inner,), data_type=inner.data_type, shape=shape, emit=lambda: paren(exp.Neg(this=paren(_wide(inner))))
+    )
+    return replace(made, number=None if inner.number is None else -inner.number)
+
+
+@handles(exp.Add, exp.Sub)
+def _sum(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    operator = "+" if isinstance(node, exp.Add) else "-"
+    kind = type(node)
+    if isinstance(node.expression, exp.Interval):
+        return _shifted(scope, node, operator)
+    left, right = value(scope, node.this), value(scope, node.expression)
+    if family(left.data_type) == family(right.data_type) == Family.TIME and kind is exp.Sub:
+        days = lambda: call("date_diff", exp.Literal.string("day"), right.emit(Form.VALUE), left.emit(Form.VALUE))  # noqa: E731
+        return derive("date_diff", (left, right), data_type=DataType.INTEGER, shape=Shape.AFFINE, emit=days)
+    expect(scope, operator, left, Family.NUMBER)
+    expect(scope, operator, right, Family.NUMBER)
+    whole = left.data_type is right.data_type is DataType.INTEGER
+    made = derive(
+        operator, (left, right), data_type=DataType.INTEGER if whole else DataType.DECIMAL,
+        emit=lambda: paren(attempt(kind(this=_wide(left), expression=_wide(right)))),
+        # A value of unknown size could swallow the digits of a column, which turns a sum into a step function.
+        shape=Shape.AFFINE if all(t.bases or t.number is not None for t in (left, right)) else Shape.OTHER,
+    )  # fmt: skip
+    numbers = [t.number for t in (left, right) if t.is_constant and t.number is not None]
+    sign = 1 if operator == "+" else -1
+    number = numbers[0] + sign * numbers[1] if len(numbers) == 2 else None
+    if left.bases and right.bases and made.factors[1] > FACTOR_SPREAD_MAX * made.factors[0]:
+        scope.gate.findings.add(CONSTANT_OUT_OF_RANGE, function=operator)
+    offset = made.offset + sum(abs(n) for n in numbers)
+    return _within_range(scope, replace(made, offset=offset, number=number), operator)
+
+
+def _shifted(scope: Scope, node: exp.Expression, operator: str) -> Term:
+    # Date ± interval: affine while the interval is too short to leave the calendar.
+    interval, kind = node.expression, type(node)
+    left = value(scope, node.this)
+    expect(scope, operator, left, Family.TIME)
+    scope.gate.only(interval, "this", "unit")
+    unit = str(interval.args["unit"]).lower() if interval.args.get("unit") else ""
+    amount = interval.this.this if isinstance(interval.this, exp.Literal) else ""
+    most = functions.INTERVAL_UNITS.get(unit.removesuffix("s"))
+    if most is None or not str(amount).isdigit() or int(amount) > most:
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="INTERVAL", expected=", ".join(functions.INTERVAL_UNITS))
+        return poison(left.data_type)
+
+    def emit() -> exp.Expression:
+        span = exp.Interval(this=exp.Literal.string(str(amount)), unit=exp.Var(this=unit.removesuffix("s").upper()))
+        moved = attempt(kind(this=left.emit(Form.VALUE), expression=span))
+        return exp.TryCast(this=moved, to=exp.DataType.build(functions.WRITTEN_TYPES[left.data_type or DataType.DATE]))
+
+    return derive(
+        operator, (left,), data_type=left.data_type, shape=Shape.AFFINE, emit=emit, extra=("interval", unit, amount)
+    )
+
+
+@handles(exp.Mul)
+def _product(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    left, right = value(scope, node.this), value(scope, node.expression)
+    for term in (left, right):
+        expect(scope, "*", term, Family.NUMBER)
+    if right.is_constant:
+        left, right = right, left
+    data_type = DataType.INTEGER if left.data_type is right.data_type is DataType.INTEGER else DataType.DECIMAL
+    by_constant = left.is_constant and left.number is not None
+    emit = lambda: paren(
+        attempt(
+            exp.Mul(this=_wide(left), expression=_wide(right)),
+            may_fail=not (by_constant and data_type is DataType.INTEGER),
+        )
+    )  # noqa: E731
+    if not by_constant:
+        return derive("*", (left, right), data_type=data_type, emit=emit)
+    return _by_constant(scope, "*", right, left, left.number or 0.0, data_type, emit)
+
+
+@handles(exp.Div)
+def _quotient(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression", "typed", "safe")
+    left, right = value(scope, node.this), value(scope, node.expression)
+    for term in (left, right):
+        expect(scope, "/", term, Family.NUMBER)
+
+    def emit() -> exp.Expression:
+        # DuckDB's "/" of floating-point numbers; division by zero gives NULL.
+        top, bottom = (exp.Cast(this=t.emit(Form.VALUE), to=exp.DataType.build("DOUBLE")) for t in (left, right))
+        return paren(exp.Div(this=top, expression=bottom, typed=False, safe=False))
+
+    if right.is_constant and not left.is_constant and right.number:
+        return _by_constant(scope, "/", left, right, 1.0 / right.number, DataType.DECIMAL, emit)
+    return derive("/", (left, right), data_type=DataType.DECIMAL, emit=emit)
+
+
+def _by_constant(
+    scope: Scope, operator: str, term: Term, constant: Term, factor: float, data_type: DataType,
+    emit: Callable[[], Any],
+) -> Term:  # fmt: skip
+    shape = Shape.SCALED if term.shape in {Shape.COLUMN, Shape.SCALED} else Shape.AFFINE
+    made = derive(operator, (term,), data_type=data_type, emit=emit, shape=shape, extra=constant.mark)
+    factors, offset = _scaled(term, factor)
+    number = term.number * factor if term.number is not None else None
+    return _within_range(scope, replace(made, factors=factors, offset=offset, number=number), operator)
+
+
+@handles(exp.Mod, exp.IntDiv)
+def _remainder(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    operator, kind = ("%", exp.Mod) if isinstance(node, exp.Mod) else ("//", exp.IntDiv)
+    left, right = value(scope, node.this), value(scope, node.expression)
+    for term in (left, right):
+        expect(scope, operator, term, Family.NUMBER)
+    emit = lambda: paren(attempt(kind(this=paren(_wide(left)), expression=paren(_wide(right)))))  # noqa: E731
+    return derive(operator, (left, right), data_type=left.data_type, emit=emit)

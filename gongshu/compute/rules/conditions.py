@@ -1,0 +1,208 @@
+"""Conditions as atoms: two protected columns may be compared by ``compare`` or linked by ``join``; all else is ``filter``."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlglot import exp
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules import functions
+from gongshu.compute.rules.expressions import bind, handles, value
+from gongshu.compute.rules.functions import Family, family
+from gongshu.compute.rules.refusals import (
+    COMPARE_MISSING,
+    CONSTRUCT_REFUSED,
+    JOIN_MISSING,
+    TYPES_DIFFER,
+)
+from gongshu.compute.rules.scopes import Scope
+from gongshu.compute.rules.terms import (
+    Form,
+    Shape,
+    Term,
+    as_condition,
+    condition,
+    conjunction,
+    need_filter,
+    poison,
+)
+from gongshu.policies.types import Use
+
+COMPARISONS: dict[type[exp.Expression], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM",
+}  # fmt: skip
+EQUALITIES = frozenset({"=", "<>", "IS NOT DISTINCT FROM", "IS DISTINCT FROM"})
+
+
+@handles(exp.And, exp.Or)
+def _connected(scope: Scope, node: exp.Expression) -> Term:
+    # A long chain leans to the left: walked without recursion, so that its length is not its depth.
+    kind, parts, rest = type(node), [], node
+    while type(rest) is kind:
+        scope.gate.only(rest, "this", "expression")
+        parts.append(rest.expression)
+        rest = rest.this
+    terms = [as_condition(scope.gate.findings, bind(scope, part), scope.place) for part in (rest, *reversed(parts))]
+    connect = exp.and_ if kind is exp.And else exp.or_
+    return condition(
+        kind.__name__.upper(), tuple(terms), lambda: connect(*(t.emit(Form.VALUE) for t in terms), copy=False)
+    )
+
+
+@handles(exp.Not)
+def _not(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this")
+    inner = as_condition(scope.gate.findings, bind(scope, node.this), scope.place)
+    return condition("NOT", (inner,), lambda: exp.Not(this=inner.emit(Form.VALUE)))
+
+
+@handles(*COMPARISONS)
+def _comparison(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    return compare(scope, type(node), value(scope, node.this), value(scope, node.expression))
+
+
+def compare(scope: Scope, kind: Any, left: Term, right: Term) -> Term:
+    """Return one comparison, asking of its columns what their protection demands."""
+    operator = COMPARISONS[kind]
+    left, right = aligned(scope, operator, left, right)
+    form = _form(scope, operator, left, right)
+    emit = lambda: kind(this=left.emit(form), expression=right.emit(form))  # noqa: E731
+    return condition(operator, (left, right), emit, extra=(form.value,))
+
+
+def _form(scope: Scope, operator: str, left: Term, right: Term) -> Form:
+    findings = scope.gate.findings
+    sides = (left, right)
+    links = operator in EQUALITIES and all(t.shape is Shape.COLUMN and t.source for t in sides)
+    if links and left.source != right.source:
+        # An equality between columns of two relations is a join key wherever it stands.
+        if all(Use.JOIN in t.uses or not t.bases for t in sides):
+            return _equality_form(left, right)
+        if all(Use.COMPARE in t.uses for t in sides):
+            return _equality_form(left, right)
+        for term in sides:
+            for column in term.bases:
+                if Use.JOIN not in term.uses:
+                    findings.add(JOIN_MISSING, operator=operator, column=column.name)
+        return Form.VALUE
+    if all(Use.FILTER in column.uses for t in sides for column in t.bases):
+        return Form.VALUE
+    protected = all(t.bases and Use.REVEAL not in t.uses for t in sides)
+    simple = all(t.shape in {Shape.COLUMN, Shape.SCALED} for t in sides)
+    same = bool(left.bases & right.bases)
+    if protected and simple and not same:
+        for term in sides:
+            for column in term.bases:
+                if Use.COMPARE not in term.uses:
+                    findings.add(COMPARE_MISSING, operator=operator, column=column.name)
+        return _equality_form(left, right) if operator in EQUALITIES else Form.RAW
+    need_filter(findings, operator, left, right)
+    return Form.VALUE
+
+
+def _equality_form(left: Term, right: Term) -> Form:
+    can_key = (
+        left.shape is right.shape is Shape.COLUMN and left.keyed_as is not None and left.keyed_as is right.keyed_as
+    )
+    return Form.KEY if can_key else Form.RAW
+
+
+def aligned(scope: Scope, operator: str, left: Term, right: Term) -> tuple[Term, Term]:
+    """Return both sides in one family of types; a text constant beside a date is read as a date, or the statement refused."""
+    first, second = family(left.data_type), family(right.data_type)
+    if first == second or "null" in {first, second} or "refused" in {left.mark[0], right.mark[0]}:
+        return left, right
+    if first == Family.TIME and right.is_constant and right.text is not None:
+        return left, _as_time(right, left.data_type)
+    if second == Family.TIME and left.is_constant and left.text is not None:
+        return _as_time(left, right.data_type), right
+    scope.gate.findings.add(TYPES_DIFFER, operator=operator, left=left.data_type, right=right.data_type)
+    return left, right
+
+
+def _as_time(term: Term, data_type: DataType | None) -> Term:
+    written = exp.DataType.build(functions.WRITTEN_TYPES[data_type or DataType.DATE])
+    emit = lambda _: exp.TryCast(this=term.emit(Form.VALUE), to=written.copy())  # noqa: E731
+    return replace(term, emit=emit, data_type=data_type, mark=("time", term.mark))
+
+
+@handles(exp.Is)
+def _is(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    left, right = bind(scope, node.this), node.expression
+    if isinstance(right, exp.Null):
+        form = _null_test(scope, left)
+        return condition("IS NULL", (left,), lambda: exp.Is(this=left.emit(form), expression=exp.Null()))
+    if isinstance(right, exp.Boolean):
+        inner, truth = as_condition(scope.gate.findings, left, "IS"), bool(right.this)
+        emit = lambda: exp.Is(this=inner.emit(Form.VALUE), expression=exp.Boolean(this=truth))  # noqa: E731
+        return condition("IS", (inner,), emit, extra=(truth,))
+    scope.gate.findings.add(CONSTRUCT_REFUSED, construct=f"IS {type(right).__name__.upper()}")
+    return poison(DataType.BOOLEAN)
+
+
+def _null_test(scope: Scope, term: Term) -> Form:
+    """``IS NULL`` of the key on the optional side of an outer join asks whether a partner was found: ``join``."""
+    optional = any(i.is_optional and term.source == ("instance", i.alias) for i in scope.instances)
+    if optional and term.shape is Shape.COLUMN and Use.JOIN in term.uses and term.keyed_as is not None:
+        return Form.KEY
+    need_filter(scope.gate.findings, "IS NULL", term)
+    return Form.VALUE
+
+
+@handles(exp.Between)
+def _between(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "low", "high")
+    middle = value(scope, node.this)
+    low = compare(scope, exp.GTE, middle, value(scope, node.args["low"]))
+    high = compare(scope, exp.LTE, middle, value(scope, node.args["high"]))
+    return condition("BETWEEN", (low, high), lambda: conjunction((low.emit(Form.VALUE), high.emit(Form.VALUE))))
+
+
+@handles(exp.In)
+def _in(scope: Scope, node: exp.Expression) -> Term:
+    if node.args.get("query") is not None:
+        return _in_released(scope, node)
+    scope.gate.only(node, "this", "expressions")
+    left = value(scope, node.this)
+    pairs = [aligned(scope, "IN", left, value(scope, part)) for part in node.expressions]
+    items = [pair[1] for pair in pairs]
+    for item in items:
+        if item.bases:
+            scope.gate.findings.add(CONSTRUCT_REFUSED, construct="IN (column)")
+    need_filter(scope.gate.findings, "IN", left)
+    emit = lambda: exp.In(this=left.emit(Form.VALUE), expressions=[t.emit(Form.VALUE) for t in items])  # noqa: E731
+    return condition("IN", (left, *items), emit)
+
+
+def _in_released(scope: Scope, node: exp.Expression) -> Term:
+    from gongshu.compute.rules.selects import released_column  # noqa: PLC0415 - subqueries hold expressions and vice versa
+
+    scope.gate.only(node, "this", "query")
+    left = value(scope, node.this)
+    column = released_column(scope, node.args["query"], "IN")
+    left, aligned_column = aligned(scope, "IN", left, column)
+    if aligned_column is not column:
+        scope.gate.findings.add(TYPES_DIFFER, operator="IN", left=left.data_type, right=column.data_type)
+    need_filter(scope.gate.findings, "IN", left)
+    emit = lambda: exp.In(this=left.emit(Form.VALUE), query=column.emit(Form.VALUE))  # noqa: E731
+    return condition("IN", (left, column), emit)
+
+
+@handles(exp.Like, exp.ILike)
+def _like(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression", "negate")
+    kind, negate = type(node), bool(node.args.get("negate"))
+    left, pattern = value(scope, node.this), value(scope, node.expression)
+    for term in (left, pattern):
+        if family(term.data_type) not in {Family.TEXT, "null"}:
+            scope.gate.findings.add(TYPES_DIFFER, operator="LIKE", left=term.data_type, right=DataType.TEXT)
+    need_filter(scope.gate.findings, "LIKE", left, pattern)
+
+    def emit() -> exp.Expression:
+        test = exp.Paren(this=kind(this=left.emit(Form.VALUE), expression=pattern.emit(Form.VALUE)))
+        return exp.Not(this=test) if negate else test
+
+    return condition(kind.__name__.upper(), (left, pattern), emit, extra=(negate,))

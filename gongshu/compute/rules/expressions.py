@@ -1,0 +1,396 @@
+"""Scalar expressions: each construct that is permitted has one function here or in ``conditions``; no other passes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from sqlglot import exp
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules import functions
+from gongshu.compute.rules.functions import Family, Scalar, family
+from gongshu.compute.rules.refusals import (
+    CONSTRUCT_REFUSED,
+    FUNCTION_ARGUMENTS,
+    FUNCTION_UNKNOWN,
+    POSITION_REFUSED,
+    TYPES_DIFFER,
+)
+from gongshu.compute.rules.scopes import Scope
+from gongshu.compute.rules.terms import (
+    CELLS_MAX,
+    NUMERIC,
+    TEMPORAL,
+    Form,
+    Shape,
+    Term,
+    as_condition,
+    as_value,
+    condition,
+    conjunction,
+    derive,
+    distinct,
+    hidden_of,
+    literal_number,
+    literal_text,
+    need_filter,
+    paren,
+    poison,
+    union,
+)
+
+Handler = Callable[[Scope, exp.Expression], Term]
+HANDLERS: dict[type[exp.Expression], Handler] = {}
+"""Every expression that is permitted. ``conditions`` and ``aggregates`` add theirs."""
+
+
+def handles(*kinds: type[exp.Expression]) -> Callable[[Handler], Handler]:
+    """Register the function for nodes of ``kinds``."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(kinds, handler))
+        return handler
+
+    return register
+
+
+def bind(scope: Scope, node: exp.Expression) -> Term:
+    """Return what is known of ``node``; a group key of this SELECT is recognised however deep it stands."""
+    scope.gate.step()
+    handler = HANDLERS.get(type(node))
+    term = handler(scope, node) if handler else refuse_node(scope, node)
+    return scope.keys.get(term.mark, term)
+
+
+def value(scope: Scope, node: exp.Expression) -> Term:
+    """Return ``node`` as a value; a condition becomes its truth."""
+    return as_value(bind(scope, node))
+
+
+def refuse_node(scope: Scope, node: exp.Expression) -> Term:
+    """Refuse what has no function: by name when it looks like a function, by construct otherwise."""
+    if isinstance(node, exp.PositionalColumn):
+        scope.gate.findings.add(POSITION_REFUSED, construct="#n")
+    elif isinstance(node, exp.Anonymous | exp.Func):
+        name = str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name()
+        scope.gate.findings.add(FUNCTION_UNKNOWN, function=name.lower()[:60], known=functions.known_functions())
+    else:
+        scope.gate.findings.add(CONSTRUCT_REFUSED, construct=type(node).__name__.upper())
+    return poison()
+
+
+def call(name: str, *arguments: exp.Expression) -> exp.Expression:
+    """Write a call of an allow-listed function."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def attempt(node: exp.Expression, *, may_fail: bool = True) -> exp.Expression:
+    """Write ``node`` so that it gives NULL where it would raise."""
+    return exp.Try(this=node) if may_fail else node
+
+
+def expect(scope: Scope, operator: str, term: Term, wanted: str) -> None:
+    if family(term.data_type) not in {wanted, "null"} and term.mark[0] != "refused":
+        scope.gate.findings.add(TYPES_DIFFER, operator=operator, left=term.data_type or "null", right=wanted)
+
+
+@handles(exp.Column)
+def _column(scope: Scope, node: exp.Expression) -> Term:
+    return scope.bind(cast(exp.Column, node))
+
+
+@handles(exp.Paren)
+def _paren(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this")
+    return bind(scope, node.this)
+
+
+@handles(exp.Literal)
+def _literal(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "is_string")
+    text = str(node.this)
+    if node.args.get("is_string"):
+        if "\0" in text:
+            scope.gate.findings.add(CONSTRUCT_REFUSED, construct="NUL")
+            return poison(DataType.TEXT)
+        return literal_text(text)
+    plain = text.replace(".", "", 1)
+    if not (plain.isascii() and plain.isdigit()) or len(text) > 30:
+        scope.gate.findings.add(CONSTRUCT_REFUSED, construct="NUMBER")
+        return poison(DataType.DECIMAL)
+    return literal_number(text)
+
+
+@handles(exp.Boolean)
+def _boolean(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this")
+    truth = bool(node.this)
+    return Term(DataType.BOOLEAN, ("boolean", truth), lambda _: exp.Boolean(this=truth), is_constant=True)
+
+
+@handles(exp.Null)
+def _null(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node)
+    return Term(None, ("null",), lambda _: exp.Null(), is_constant=True)
+
+
+# --------------------------------------------------------------------------------------------------------- casts
+
+
+@handles(exp.Cast, exp.TryCast)
+def _cast(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "to", "safe", "_type")
+    inner, target = value(scope, node.this), node.args["to"]
+    name = target.this.name if isinstance(target.this, exp.DType) else str(target.this)
+    data_type = functions.CAST_TYPES.get(name)
+    if data_type is None or target.args.get("nested") or target.expressions and name != "DECIMAL":
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="CAST", expected=", ".join(functions.CAST_TYPES))
+        return poison(data_type)
+    sizes = [str(size.this.this) for size in target.expressions if isinstance(size.this, exp.Literal)]
+    if len(sizes) != len(target.expressions) or not all(size.isdigit() for size in sizes):
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="CAST", expected="DECIMAL(18, 2)")
+        return poison(data_type)
+    written = f"DECIMAL({', '.join(sizes)})" if sizes else name
+    emit = lambda: exp.TryCast(this=inner.emit(Form.VALUE), to=exp.DataType.build(written, dialect="duckdb"))  # noqa: E731
+    made = derive("CAST", (inner,), data_type=data_type, emit=emit, shape=_cast_shape(inner, name), extra=(written,))
+    return replace(made, number=inner.number if data_type in NUMERIC else None)
+
+
+def _cast_shape(inner: Term, target: str) -> Shape:
+    # Only widening is affine: to a narrower type it rounds, or gives NULL beyond a bound, which is a condition.
+    source = inner.data_type
+    is_wider = (source is DataType.INTEGER and target in {"BIGINT", "INT128", "DOUBLE"}) or (
+        source is DataType.DECIMAL and target == "DOUBLE"
+    )
+    is_time = source in TEMPORAL and target in {"DATE", "TIMESTAMP"}
+    return Shape.AFFINE if is_wider or is_time else Shape.OTHER
+
+
+# ------------------------------------------------------------------------------------------------ CASE and COALESCE
+
+
+@handles(exp.Case)
+def _case(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "ifs", "default")
+    subject = node.args.get("this")
+    whens: list[tuple[Term, Term]] = []
+    for branch in node.args["ifs"]:
+        scope.gate.only(branch, "this", "true")
+        test = exp.EQ(this=subject.copy(), expression=branch.this.copy()) if subject is not None else branch.this
+        whens.append((as_condition(scope.gate.findings, bind(scope, test), "CASE"), value(scope, branch.args["true"])))
+    default = node.args.get("default")
+    return cases(scope, whens, value(scope, default) if default is not None else _null(scope, exp.Null()))
+
+
+@handles(exp.If)
+def _if(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "true", "false")
+    test = as_condition(scope.gate.findings, bind(scope, node.this), "IF")
+    otherwise = node.args.get("false")
+    default = value(scope, otherwise) if otherwise is not None else _null(scope, exp.Null())
+    return cases(scope, [(test, value(scope, node.args["true"]))], default)
+
+
+def _is_nothing(term: Term) -> bool:
+    return term.is_constant and (term.data_type is None or term.number == 0)
+
+
+def _not_yet(tests: list[Term]) -> list[exp.Expression]:
+    return [exp.Not(this=paren(exp.Is(this=t.emit(Form.VALUE), expression=exp.Boolean(this=True)))) for t in tests]
+
+
+def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
+    """Return CASE: uses of the branches; conditions are indirect lineage; each branch that counts is a cell."""
+    branches = [*(then for _, then in whens), default]
+    same_type(scope, "CASE", branches)
+    data_type = next((b.data_type for b in branches if b.data_type is not None), None)
+    if any(b.data_type is DataType.DECIMAL for b in branches):
+        data_type = DataType.DECIMAL
+    cells: list[Term] = []
+    addends: list[Term] = []
+    for index, branch in enumerate(branches):
+        before, here = [t for t, _ in whens[:index]], [whens[index][0]] if index < len(whens) else []
+        path = _path(before, here)
+        if not _is_nothing(branch):
+            cells += [path, *(_both(path, cell) for cell in branch.cells)]
+        addends += [_within(path, addend) for addend in branch.addends]
+    if len(cells) > CELLS_MAX or len(addends) > CELLS_MAX:
+        scope.gate.findings.add(CONSTRUCT_REFUSED, construct=f"CASE > {CELLS_MAX}")
+
+    def emit() -> exp.Expression:
+        ifs = [exp.If(this=test.emit(Form.VALUE), true=then.emit(Form.VALUE)) for test, then in whens]
+        return paren(exp.Case(ifs=ifs, default=default.emit(Form.VALUE)))
+
+    tests = [test for test, _ in whens]
+    made = derive("CASE", tuple(branches), data_type=data_type, emit=emit, shape=Shape.AFFINE, keeps_uses=True)
+    return replace(
+        made,
+        mark=("CASE", *((test.mark, then.mark) for test, then in whens), default.mark),
+        hidden=made.hidden | hidden_of(tests),
+        indirect=made.indirect | union(t.direct | t.indirect for t in tests),
+        loose=made.loose | union(t.loose for t in tests),
+        is_constant=made.is_constant and all(t.is_constant for t in tests),
+        cells=distinct(cells), addends=distinct(addends),
+    )  # fmt: skip
+
+
+def _path(before: list[Term], here: list[Term]) -> Term:
+    emit = lambda: conjunction((*_not_yet(before), *(t.emit(Form.VALUE) for t in here)))  # noqa: E731
+    return condition("path", (*before, *here), emit, extra=(len(before),))
+
+
+def _both(first: Term, second: Term) -> Term:
+    emit = lambda: conjunction((first.emit(Form.VALUE), second.emit(Form.VALUE)))  # noqa: E731
+    return condition("AND", (first, second), emit)
+
+
+def _within(path: Term, part: Term) -> Term:
+    emit = lambda _: exp.Case(ifs=[exp.If(this=path.emit(Form.VALUE), true=part.emit(Form.VALUE))])  # noqa: E731
+    return replace(part, mark=("within", path.mark, part.mark), emit=emit)
+
+
+@handles(exp.Coalesce)
+def _coalesce(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expressions", "is_nvl", "is_null")
+    terms = tuple(value(scope, part) for part in (node.this, *node.expressions))
+    same_type(scope, "COALESCE", list(terms))
+    first, others = terms[0], terms[1:]
+    data_type = next((t.data_type for t in terms if t.data_type is not None), None)
+    emit = lambda: exp.Coalesce(this=first.emit(Form.VALUE), expressions=[t.emit(Form.VALUE) for t in others])  # noqa: E731
+    if all(t.is_constant for t in others):
+        made = derive("COALESCE", terms, data_type=data_type, emit=emit, shape=Shape.AFFINE, keeps_uses=True)
+        return replace(made, offset=made.offset + sum(abs(t.number or 0) for t in others))
+    # Which of several columns is shown depends on what is NULL: a condition on all but the last.
+    need_filter(scope.gate.findings, "COALESCE", *terms[:-1])
+    made = derive("COALESCE", terms, data_type=data_type, emit=emit, keeps_uses=True)
+    return replace(made, hidden=made.hidden | hidden_of(terms[:-1]))
+
+
+def same_type(scope: Scope, operator: str, terms: list[Term]) -> None:
+    """Refuse terms of different families where one value comes out of several."""
+    families = {family(t.data_type): t.data_type for t in terms if t.data_type is not None and t.mark[0] != "refused"}
+    if len(families) > 1:
+        first, second, *_ = families.values()
+        scope.gate.findings.add(TYPES_DIFFER, operator=operator, left=first, right=second)
+
+
+# ----------------------------------------------------------------------------------------------------- functions
+
+
+@handles(*functions.PARSED)
+def _parsed(scope: Scope, node: exp.Expression) -> Term:
+    name, keys = functions.PARSED[type(node)]
+    scope.gate.only(node, *keys, *functions.HARMLESS_FLAGS)
+    arguments: list[exp.Expression] = []
+    for key in keys:
+        part = node.args.get(key)
+        arguments += part if isinstance(part, list) else [part] if part is not None else []
+    return apply(scope, functions.SCALARS[name], arguments)
+
+
+@handles(exp.Trim)
+def _trim(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression", "position")
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "trim")
+    arguments = [part for part in (node.this, node.args.get("expression")) if part is not None]
+    return apply(scope, functions.SCALARS[name], arguments)
+
+
+@handles(exp.Log)
+def _log(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    base = node.args.get("expression")
+    if base is not None and not (isinstance(node.this, exp.Literal) and node.this.this == "10"):
+        return refuse_node(scope, node)
+    return apply(scope, functions.SCALARS["log10"], [base if base is not None else node.this])
+
+
+@handles(exp.Anonymous)
+def _anonymous(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expressions")
+    name = str(node.this).lower() if isinstance(node.this, str) else ""
+    if name in {"date_part", "datepart"} and len(node.expressions) == 2:
+        return _part(scope, node.expressions[0], node.expressions[1])
+    known = functions.ANONYMOUS.get(name)
+    return apply(scope, functions.SCALARS[known], node.expressions) if known else refuse_node(scope, node)
+
+
+@handles(exp.Extract)
+def _extract(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression")
+    return _part(scope, node.this, node.expression)
+
+
+def _part(scope: Scope, unit: exp.Expression, node: exp.Expression) -> Term:
+    written = str(unit.this).lower() if isinstance(unit, exp.Var | exp.Literal) else ""
+    name = functions.DATE_PARTS.get(written.removesuffix("s"))
+    if name is None:
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="EXTRACT", expected=", ".join(functions.DATE_PARTS))
+        return poison(DataType.INTEGER)
+    return apply(scope, functions.SCALARS[name], [node])
+
+
+@handles(exp.TimestampTrunc, exp.DateTrunc)
+def _rounded(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "unit", "input_type_preserved")
+    inner, unit = value(scope, node.this), str(node.args["unit"].this).lower()
+    expect(scope, "DATE_TRUNC", inner, Family.TIME)
+    if unit not in functions.ROUNDINGS:
+        scope.gate.findings.add(
+            FUNCTION_ARGUMENTS, function="DATE_TRUNC", expected=", ".join(sorted(functions.ROUNDINGS))
+        )
+        return poison(inner.data_type)
+    written = functions.WRITTEN_TYPES[inner.data_type or DataType.DATE]
+
+    def emit() -> exp.Expression:
+        rounded = call("date_trunc", exp.Literal.string(unit), inner.emit(Form.VALUE))
+        return exp.TryCast(this=rounded, to=exp.DataType.build(written))
+
+    return derive("DATE_TRUNC", (inner,), data_type=inner.data_type, shape=Shape.AFFINE, emit=emit, extra=(unit,))
+
+
+@handles(exp.DateDiff)
+def _difference(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression", "unit", "date_part_boundary")
+    late, early = value(scope, node.this), value(scope, node.expression)
+    unit = str(node.args["unit"].this).lower() if node.args.get("unit") else "day"
+    for term in (late, early):
+        expect(scope, "DATE_DIFF", term, Family.TIME)
+    if unit not in functions.ROUNDINGS:
+        scope.gate.findings.add(
+            FUNCTION_ARGUMENTS, function="DATE_DIFF", expected=", ".join(sorted(functions.ROUNDINGS))
+        )
+        return poison(DataType.INTEGER)
+    emit = lambda: call("date_diff", exp.Literal.string(unit), early.emit(Form.VALUE), late.emit(Form.VALUE))  # noqa: E731
+    shape = Shape.AFFINE if unit == "day" else Shape.OTHER
+    return derive("date_diff", (late, early), data_type=DataType.INTEGER, emit=emit, shape=shape, extra=(unit,))
+
+
+def apply(scope: Scope, function: Scalar, nodes: list[exp.Expression]) -> Term:
+    """Return the call of an allow-listed scalar function."""
+    terms = tuple(value(scope, node) for node in nodes)
+    most = 1000 if function.is_variadic else len(function.takes)
+    wanted = [function.takes[min(i, len(function.takes) - 1)] for i in range(len(terms))]
+    fits = function.needed <= len(terms) <= most and all(_fits(t, w) for t, w in zip(terms, wanted, strict=True))
+    if not fits:
+        expected = ", ".join(function.takes) + (" …" if function.is_variadic else "")
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function=function.name.upper(), expected=expected)
+        return poison(function.result)
+    if Family.SAME in function.takes:
+        same_type(scope, function.name.upper(), list(terms))
+    emit = lambda: attempt(call(function.name, *(t.emit(Form.VALUE) for t in terms)), may_fail=function.may_fail)  # noqa: E731
+    data_type = function.result or next((t.data_type for t in terms if t.data_type is not None), None)
+    if function.is_test:
+        need_filter(scope.gate.findings, function.name.upper(), *terms)
+        return condition(function.name, terms, emit)
+    return derive(function.name, terms, data_type=data_type, emit=emit, shape=function.shape)
+
+
+def _fits(term: Term, wanted: Family) -> bool:
+    if term.mark[0] == "refused" or wanted is Family.SAME:
+        return True
+    if wanted is Family.WHOLE:
+        return term.number is not None and term.is_constant and abs(term.number) <= 10_000 and term.number.is_integer()
+    if wanted is Family.WORDS:
+        return term.is_constant and term.text is not None
+    return family(term.data_type) in {wanted, "null"}

@@ -1,0 +1,199 @@
+"""FROM and JOIN: relations are linked by equalities of keys that have ``join``, and by nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from gongshu.compute.rules.conditions import compare
+from gongshu.compute.rules.expressions import bind
+from gongshu.compute.rules.refusals import COLUMN_UNKNOWN, CONSTRUCT_REFUSED, IDENTIFIER_AMBIGUOUS, JOIN_WITHOUT_KEY
+from gongshu.compute.rules.scopes import Instance, Scope, Source, Staged, fold
+from gongshu.compute.rules.terms import Findings, Form, Shape, Term, as_condition, condition, conjunction
+from gongshu.policies.types import Use
+
+KINDS = {"": "", "INNER": "", "OUTER": "", "CROSS": "CROSS"}
+
+
+@dataclass
+class Joins:
+    """How the instances of a scope are joined, in order; the first one has no join."""
+
+    steps: list[tuple[str, Term | None]] = field(default_factory=list)  # side or CROSS, and the condition
+    equalities: list[tuple[Term, Term]] = field(default_factory=list)
+
+    @property
+    def conditions(self) -> tuple[Term, ...]:
+        """Every ON, USING and NATURAL condition."""
+        return tuple(term for _, term in self.steps if term is not None)
+
+    def check_links(self, scope: Scope, node: exp.Expression) -> None:
+        """Refuse a relation that no key links to the others. A single released row may stand beside anything."""
+        where = node.args.get("where")
+        if where is not None:
+            self.note(scope, where.this)
+        bound = [i for i in scope.instances if not (isinstance(i.source, Staged) or not i.source.is_row_level)]
+        if not bound or len(scope.instances) < 2:
+            return
+        linked = {scope.instances[0].alias if scope.instances[0] in bound else bound[0].alias}
+        pairs = [{a.source[1], b.source[1]} for a, b in self.equalities]
+        growing = True
+        while growing:
+            fresh = set().union(*(p for p in pairs if p & linked)) - linked
+            linked |= fresh
+            growing = bool(fresh)
+        for instance in scope.instances:
+            is_free = not instance.source.is_row_level and instance.source.is_single_row
+            if instance.alias not in linked and not is_free:
+                scope.gate.findings.add(JOIN_WITHOUT_KEY, relation=instance.name or "—")
+
+    def note(self, scope: Scope, node: exp.Expression) -> None:
+        """Remember the key equalities among the AND-connected atoms of a condition."""
+        rest = [node]
+        while rest:
+            part = rest.pop()
+            if isinstance(part, exp.Paren):
+                rest.append(part.this)
+            elif isinstance(part, exp.And):
+                rest += [part.this, part.expression]
+            elif (
+                isinstance(part, exp.EQ)
+                and isinstance(part.this, exp.Column)
+                and isinstance(part.expression, exp.Column)
+            ):
+                self.add(bind(_quiet(scope), part.this), bind(_quiet(scope), part.expression))
+
+    def add(self, left: Term, right: Term) -> None:
+        """Remember an equality of two keys, if that is what it is."""
+        if (
+            all(t.shape is Shape.COLUMN or (t.is_released and t.source) for t in (left, right))
+            and left.source != right.source
+        ):
+            if all(Use.JOIN in t.uses for t in (left, right)) and left.source and right.source:
+                self.equalities.append((left, right))
+
+
+def _quiet(scope: Scope) -> Scope:
+    gate = scope.gate
+    silent = type(gate)(gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps)
+    return Scope(silent, scope.tables, scope.instances)
+
+
+def read_from(
+    scope: Scope, node: exp.Expression, query: Callable[[exp.Expression], Source], table: Callable[[str], Source]
+) -> Joins:
+    """Put the relations of FROM and JOIN into ``scope`` and return how they are joined."""
+    joins = Joins()
+    from_ = node.args.get("from_")
+    if from_ is None:
+        return joins
+    scope.gate.only(from_, "this")
+    _relation(scope, from_.this, query, table)
+    joins.steps.append(("", None))
+    for join in node.args.get("joins") or []:
+        _join(scope, joins, join, query, table)
+    return joins
+
+
+def _relation(
+    scope: Scope, node: exp.Expression, query: Callable[[exp.Expression], Source], table: Callable[[str], Source]
+) -> Instance:
+    findings = scope.gate.findings
+    alias = node.args.get("alias")
+    if alias is not None:
+        scope.gate.only(alias, "this")
+    name = alias.this.name if alias is not None and alias.this is not None else ""
+    if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+        scope.gate.only(node, "this", "alias")
+        return scope.add(table(node.this.name), name or node.this.name)
+    if isinstance(node, exp.Subquery):
+        scope.gate.only(node, "this", "alias")
+        return scope.add(query(node.this), name)
+    inner = node.this if isinstance(node, exp.Table) else node
+    construct = f"FROM {inner.name or type(inner).__name__}()" if isinstance(inner, exp.Func | exp.Anonymous) else ""
+    findings.add(CONSTRUCT_REFUSED, construct=(construct or f"FROM {type(inner).__name__.upper()}")[:60])
+    return scope.add(Staged("refused", (), is_single_row=True), name)
+
+
+def _join(
+    scope: Scope, joins: Joins, node: exp.Expression, query: Callable[[exp.Expression], Source],
+    table: Callable[[str], Source],
+) -> None:  # fmt: skip
+    gate = scope.gate
+    gate.only(node, "this", "on", "using", "side", "kind", "method")
+    side, kind = str(node.args.get("side") or "").upper(), str(node.args.get("kind") or "").upper()
+    method = str(node.args.get("method") or "").upper()
+    if kind not in KINDS or side not in {"", "LEFT", "RIGHT", "FULL"} or method not in {"", "NATURAL"}:
+        gate.findings.add(CONSTRUCT_REFUSED, construct=" ".join(w for w in (method, side, kind, "JOIN") if w))
+    before = list(scope.instances)
+    instance = _relation(scope, node.this, query, table)
+    instance.is_optional = side in {"LEFT", "FULL"}
+    if side in {"RIGHT", "FULL"}:
+        for other in before:
+            other.is_optional = True
+    using = [part.name for part in node.args.get("using") or []]
+    if method == "NATURAL":
+        mine = {fold(n) for n, _ in instance.source.columns}
+        using = [n for other in before for n, _ in other.source.columns if fold(n) in mine]
+    if using and side in {"RIGHT", "FULL"}:
+        gate.findings.add(CONSTRUCT_REFUSED, construct=f"{side} JOIN USING")
+    terms = [_using(scope, joins, before, instance, name) for name in dict.fromkeys(using)]
+    on = node.args.get("on")
+    if on is not None:
+        place, scope.place = scope.place, "ON"
+        terms.append(as_condition(gate.findings, bind(scope, on), "ON"))
+        scope.place = place
+        joins.note(scope, on)
+    if not terms:
+        joins.steps.append(("CROSS", None))
+        return
+    joined = terms[0] if len(terms) == 1 else _all(terms)
+    joins.steps.append((side, joined))
+
+
+def _all(terms: list[Term]) -> Term:
+    return condition("AND", tuple(terms), lambda: conjunction(t.emit(Form.VALUE) for t in terms))
+
+
+def _using(scope: Scope, joins: Joins, before: list[Instance], instance: Instance, name: str) -> Term:
+    def found(among: list[Instance]) -> list[tuple[Instance, int]]:
+        return [
+            (i, index)
+            for i in among
+            for index, (other, _) in enumerate(i.source.columns)
+            if fold(other) == fold(name) and index not in i.merged
+        ]
+
+    left, right = found(before), found([instance])
+    if len(left) != 1 or len(right) != 1:
+        rule = COLUMN_UNKNOWN if not left or not right else IDENTIFIER_AMBIGUOUS
+        facts = {"column": name, "known": scope.known()} if rule is COLUMN_UNKNOWN else {"name": name}
+        scope.gate.findings.add(rule, **facts)
+        return Term(None, ("refused",), lambda _: exp.Boolean(this=True), is_constant=True)
+    (left_instance, i), (_, j) = left[0], right[0]
+    instance.merged.add(j)
+    first, second = left_instance.terms[i], instance.terms[j]
+    joins.add(first, second)
+    return compare(scope, exp.EQ, first, second)
+
+
+def write_from(scope: Scope, joins: Joins, condition: Term | None) -> Callable[[exp.Select], None]:
+    """Return what writes FROM, JOIN and WHERE into a SELECT whose items have made their demands."""
+
+    def write(select: exp.Select) -> None:
+        conditions = [t.emit(Form.VALUE) if t is not None else None for _, t in joins.steps]
+        if condition is not None:
+            select.set("where", exp.Where(this=condition.emit(Form.VALUE)))
+        if not scope.instances:
+            return
+        written = [instance.emit() for instance in scope.instances]
+        select.set("from_", exp.From(this=written[0]))
+        made = []
+        for relation, (side, _), on in zip(written[1:], joins.steps[1:], conditions[1:], strict=True):
+            if on is None:
+                made.append(exp.Join(this=relation, kind="CROSS"))
+            else:
+                made.append(exp.Join(this=relation, side=side or None, kind="" if side else "INNER", on=on))
+        select.set("joins", made or None)
+
+    return write

@@ -1,0 +1,195 @@
+"""Relations that a statement makes out of others: a SELECT's result, and the union of two."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from gongshu.compute.rules.scopes import Gate, Instance, Source
+from gongshu.compute.rules.terms import (
+    BaseColumn,
+    Form,
+    Shape,
+    Term,
+    column,
+    poison,
+    quoted,
+    union,
+)
+from gongshu.policies.service import combine
+
+
+@dataclass
+class Shown:
+    """What a SELECT does after its rows or groups exist."""
+
+    having: Term | None = None
+    qualify: Term | None = None
+    order: tuple[tuple[Term, bool, bool], ...] = ()  # term, descending, nulls first
+    limit: str = ""
+    offset: str = ""
+    is_distinct: bool = False
+
+
+class Selected:
+    """The result of a SELECT. ``write_from`` writes FROM, JOIN and WHERE, once all demands have been made."""
+
+    def __init__(
+        self, items: tuple[tuple[str, Term], ...], instances: tuple[Instance, ...], shown: Shown,
+        write_from: Callable[[exp.Select], None], *, is_row_level: bool, is_single_row: bool,
+    ) -> None:  # fmt: skip
+        """Describe the result; ``instances`` carry privacy units and are empty once groups were released."""
+        self.columns = items
+        self._instances, self._shown, self._write_from = instances, shown, write_from
+        self.is_row_level, self.is_single_row = is_row_level, is_single_row
+        self.kinds = tuple(kind for instance in instances for kind in instance.source.kinds)
+        self.hidden: frozenset[BaseColumn] = frozenset()
+        self.hidden_by = ""
+        self.indirect: frozenset[str] = frozenset()
+        self._demanded: dict[tuple[int, Form], tuple[str, Term]] = {}
+        self._units: dict[int, str] = {}
+        if shown.is_distinct:  # every column decides which rows are the same
+            for _, term in items:
+                self.demand(term, Form.VALUE)
+
+    def demand(self, term: Term, form: Form) -> str:
+        """Write ``term`` into the result and return its name there."""
+        key = (id(term), form)
+        if key not in self._demanded:
+            self._demanded[key] = (f"d{len(self._demanded)}", term)
+        return self._demanded[key][0]
+
+    def demand_unit(self, position: int) -> str:
+        """Write a privacy unit into the result."""
+        self._units.setdefault(position, f"u{position}")
+        return self._units[position]
+
+    def _unit(self, position: int) -> exp.Expression:
+        for instance in self._instances:
+            if position < instance.first_unit + len(instance.source.kinds):
+                return column(instance.alias, instance.source.demand_unit(position - instance.first_unit))
+        raise IndexError(position)
+
+    def select(self, names: tuple[str, ...] = ()) -> exp.Select:
+        """Write the SELECT; with ``names``, as the final one that gives its columns these names."""
+        items = [
+            exp.Alias(this=term.emit(form), alias=quoted(name)) for (_, form), (name, term) in self._demanded.items()
+        ]
+        if names:
+            items = [
+                exp.Alias(this=term.emit(Form.VALUE), alias=quoted(name))
+                for name, (_, term) in zip(names, self.columns, strict=True)
+            ]
+        items += [exp.Alias(this=self._unit(i), alias=quoted(name)) for i, name in self._units.items()]
+        made = exp.Select(expressions=items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))])
+        shown = self._shown
+        if shown.is_distinct:
+            made.set("distinct", exp.Distinct())
+        tests = [t.emit(Form.VALUE) for t in (shown.having,) if t is not None]
+        if shown.qualify is not None:
+            made.set("qualify", exp.Qualify(this=shown.qualify.emit(Form.VALUE)))
+        if shown.order:
+            made.set("order", exp.Order(expressions=[
+                exp.Ordered(this=t.emit(Form.VALUE), desc=desc, nulls_first=first) for t, desc, first in shown.order
+            ]))  # fmt: skip
+        if shown.limit:
+            made.set("limit", exp.Limit(expression=exp.Literal.number(shown.limit)))
+        if shown.offset:
+            made.set("offset", exp.Offset(expression=exp.Literal.number(shown.offset)))
+        for test in tests:
+            made.set("where", exp.Where(this=test))
+        self._write_from(made)
+        return made
+
+    def emit(self) -> exp.Expression:
+        """Write the result as a subquery."""
+        return exp.Subquery(this=self.select())
+
+
+class United:
+    """Two relations under each other: per position the intersection of uses, and the same privacy units."""
+
+    def __init__(
+        self, gate: Gate, left: Source, right: Source, kind: type[exp.Expression], *, is_distinct: bool
+    ) -> None:
+        """Unite two sides that have been found to fit."""
+        self._sides = (Instance(gate.fresh("r"), "", left, 0), Instance(gate.fresh("r"), "", right, 0))
+        self._kind, self._is_distinct = kind, is_distinct
+        self.kinds = left.kinds
+        self.is_row_level = left.is_row_level or right.is_row_level
+        self.is_single_row = False
+        self.hidden = left.hidden | right.hidden
+        self.hidden_by = left.hidden_by or right.hidden_by
+        self.indirect = left.indirect | right.indirect
+        self._pairs: dict[int, tuple[Term, Term]] = {}
+        self._demanded: dict[tuple[int, Form], str] = {}
+        self._kept: list[tuple[Term, Form]] = []
+        self._units: dict[int, str] = {}
+        self.columns = tuple(
+            (left.columns[i][0], self._merged(a, b))
+            for i, (a, b) in enumerate(zip(self._sides[0].terms, self._sides[1].terms, strict=True))
+        )
+        if is_distinct or kind is not exp.Union:
+            for _, term in self.columns:
+                self.demand(term, Form.VALUE)
+
+    def _pair(self, made: Term, first: Term, second: Term) -> Term:
+        self._pairs[id(made)] = (first, second)
+        return made
+
+    def _merged(self, a: Term, b: Term) -> Term:
+        never = replace(poison(), emit=lambda _: exp.Boolean(this=False))
+        nothing = replace(poison(), emit=lambda _: exp.Null())
+        cells = [self._pair(replace(c), c, never) for c in a.cells] + [
+            self._pair(replace(c), never, c) for c in b.cells
+        ]
+        parts = [self._pair(replace(p), p, nothing) for p in a.addends]
+        parts += [self._pair(replace(p), nothing, p) for p in b.addends]
+        both_columns = a.shape is b.shape is Shape.COLUMN
+        made = replace(
+            a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,
+            hidden=a.hidden | b.hidden, direct=a.direct | b.direct, indirect=a.indirect | b.indirect,
+            shape=Shape.COLUMN if both_columns else Shape.OTHER, spent=a.spent + b.spent,
+            data_type=a.data_type if a.data_type is not None else b.data_type,
+            is_released=a.is_released and b.is_released, factors=(min(a.factors[0], b.factors[0]), max(a.factors[1], b.factors[1])),
+            offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts),
+            keyed_as=a.keyed_as if a.keyed_as is b.keyed_as else None, unit=a.unit if a.unit == b.unit else None,
+        )  # fmt: skip
+        return self._pair(made, a, b)
+
+    def demand(self, term: Term, form: Form) -> str:
+        """Write a pair of columns, one of each side."""
+        key = (id(term), form)
+        if key not in self._demanded:
+            self._demanded[key] = f"d{len(self._demanded)}"
+            self._kept.append((term, form))
+        return self._demanded[key]
+
+    def demand_unit(self, position: int) -> str:
+        """Write a privacy unit of both sides."""
+        self._units.setdefault(position, f"u{position}")
+        return self._units[position]
+
+    def _side(self, index: int) -> exp.Expression:
+        instance = self._sides[index]
+        items: list[exp.Expression] = [
+            exp.Alias(this=self._pairs[id(term)][index].emit(form), alias=quoted(self._demanded[id(term), form]))
+            for term, form in self._kept
+        ]
+        items += [
+            exp.Alias(this=column(instance.alias, instance.source.demand_unit(i)), alias=quoted(name))
+            for i, name in self._units.items()
+        ]
+        items = items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))]
+        return exp.Select(expressions=items, from_=exp.From(this=instance.emit()))
+
+    def emit(self) -> exp.Expression:
+        """Write both sides."""
+        made = self._kind(this=self._side(0), expression=self._side(1), distinct=self._is_distinct)
+        return exp.Subquery(this=made)
+
+
+def lineage_of(source: Source, term: Term) -> tuple[frozenset[str], frozenset[str]]:
+    """Return direct and indirect base columns of an output."""
+    hidden = union(frozenset({b.name}) for b in term.hidden | source.hidden)
+    return term.direct, (term.indirect | source.indirect | hidden) - term.direct

@@ -1,0 +1,294 @@
+"""Relations, their instances in a FROM, and the binding of names by scope.
+
+Columns are demanded lazily: a relation writes only what somebody above it uses, so the projection that the engine may
+read follows from the statement. Written names are made here (``r1``, ``c1``); names of the statement are never copied
+into SQL, except the names of governed columns and, quoted, of the result's columns.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from sqlglot import exp
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules.refusals import (
+    COLUMN_UNKNOWN,
+    CONSTRUCT_REFUSED,
+    IDENTIFIER_AMBIGUOUS,
+    NAME_REPEATED,
+    STATEMENT_TOO_LARGE,
+    UNIT_MISSING,
+)
+from gongshu.compute.rules.stages import Collector
+from gongshu.compute.rules.terms import BaseColumn, Findings, Form, Mark, Shape, Term, column, poison, quoted
+from gongshu.compute.types import Relation, Stage
+from gongshu.policies.service import closed
+from gongshu.policies.types import Thresholds, Use
+
+STEPS_MAX = 20_000
+KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN = "key:", "raw:", "unit:"
+KEYED_TYPES = frozenset({DataType.TEXT, DataType.INTEGER, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN})
+"""Types of which equal values have equal text, so that a keyed hash of the text can stand for the value."""
+
+
+class TooLargeError(Exception):
+    """The statement needs more steps than are allowed."""
+
+
+def fold(name: str) -> str:
+    """Return ``name`` as DuckDB compares identifiers, quoted or not: ASCII letters without case."""
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+
+
+class Source(Protocol):
+    """A relation that can stand in a FROM."""
+
+    columns: tuple[tuple[str, Term], ...]
+    kinds: tuple[str, ...]  # one per privacy unit that its rows carry
+    is_row_level: bool
+    is_single_row: bool
+    hidden: frozenset[BaseColumn]  # columns without reveal that decided its rows
+    hidden_by: str
+    indirect: frozenset[str]
+
+    def demand(self, term: Term, form: Form) -> str:
+        """Return the written name under which ``term`` stands in this relation."""
+        ...
+
+    def demand_unit(self, position: int) -> str:
+        """Return the written name of a privacy unit."""
+        ...
+
+    def emit(self) -> exp.Expression:
+        """Write the relation, once every demand has been made."""
+        ...
+
+
+@dataclass
+class Demands:
+    """What a statement uses of one governed relation."""
+
+    values: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    raws: set[str] = field(default_factory=set)
+    has_unit: bool = False
+
+
+@dataclass
+class Gate:
+    """One statement on its way through: what was found, what is demanded, which stages were made."""
+
+    relations: dict[str, Relation]
+    thresholds: Thresholds
+    findings: Findings = field(default_factory=Findings)
+    demands: dict[str, Demands] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    made: int = 0
+    steps: int = 0
+
+    def fresh(self, prefix: str) -> str:
+        """Return a name that was not used before."""
+        self.made += 1
+        return f"{prefix}{self.made}"
+
+    def step(self) -> None:
+        """Count the work done; a statement that needs too much is refused."""
+        self.steps += 1
+        if self.steps > STEPS_MAX:
+            self.findings.add(STATEMENT_TOO_LARGE, limit=STEPS_MAX)
+            raise TooLargeError
+
+    def only(self, node: exp.Expression, *allowed: str) -> bool:
+        """Refuse ``node`` when it carries any part that is not in ``allowed``: what is not named is refused."""
+        self.step()
+        extra = [name for name, value in node.args.items() if name not in allowed and value not in (None, [], False)]
+        for name in extra:
+            self.findings.add(CONSTRUCT_REFUSED, construct=f"{type(node).__name__.upper()} … {name}")
+        return not extra
+
+
+class Governed:
+    """A relation of the entitlement: the projection of it that the engine will see."""
+
+    def __init__(self, gate: Gate, relation: Relation) -> None:
+        """Look at ``relation`` with the uses that its policy leaves."""
+        self._gate, self._relation = gate, relation
+        self._names: dict[int, str] = {}
+        self.kinds: tuple[str, ...] = (", ".join(relation.policy.unit),) if relation.policy.unit else ()
+        self.is_row_level, self.is_single_row = True, False
+        self.hidden: frozenset[BaseColumn] = frozenset()
+        self.hidden_by = ""
+        self.indirect: frozenset[str] = frozenset()
+        self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in relation.columns)
+        for name, term in self.columns:
+            self._names[id(term)] = name
+
+    def _term(self, name: str, data_type: DataType) -> Term:
+        base = BaseColumn(self._relation.name, name, closed(self._relation.policy.of(name).uses))
+        is_unit = self._relation.policy.unit == (name,)
+        return Term(
+            data_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
+            direct=frozenset({base.name}), shape=Shape.COLUMN, unit=0 if is_unit else None,
+            keyed_as=data_type if data_type in KEYED_TYPES else None,
+        )  # fmt: skip
+
+    def demand(self, term: Term, form: Form) -> str:
+        """Add a column to the projection."""
+        name = self._names[id(term)]
+        demands = self._gate.demands.setdefault(self._relation.name, Demands())
+        if not self._relation.policy.unit and Use.REVEAL not in term.uses:
+            self._gate.findings.add(UNIT_MISSING, relation=self._relation.name, column=name)
+        has_mask = self._relation.policy.of(name).mask is not None
+        if form is Form.KEY:
+            demands.keys.add(name)
+            return KEY_PREFIX + name
+        if form is Form.RAW and has_mask:
+            demands.raws.add(name)
+            return RAW_PREFIX + name
+        demands.values.add(name)
+        return name
+
+    def demand_unit(self, position: int) -> str:
+        """Add the keyed hash of the privacy unit to the projection."""
+        self._gate.demands.setdefault(self._relation.name, Demands()).has_unit = position == 0
+        return UNIT_COLUMN
+
+    def emit(self) -> exp.Expression:
+        """Write the name of the projection."""
+        self._gate.demands.setdefault(self._relation.name, Demands())
+        return exp.Table(this=quoted(self._relation.name))
+
+
+class Staged:
+    """A released relation: the groups of a stage that passed. Nothing of the rows behind it can be reached any more."""
+
+    def __init__(
+        self, stage: str, terms: tuple[Term, ...], *, is_single_row: bool, names: tuple[str, ...] = ()
+    ) -> None:
+        """Give the columns ``c0``, ``c1`` … of ``stage``, described by ``terms``, known to the statement by ``names``."""
+        self._stage = stage
+        self.kinds: tuple[str, ...] = ()
+        self.is_row_level, self.is_single_row = False, is_single_row
+        self.hidden: frozenset[BaseColumn] = frozenset()
+        self.hidden_by = ""
+        self.indirect: frozenset[str] = frozenset()
+        self._names = {id(term): f"c{i}" for i, term in enumerate(terms)}
+        self.columns = tuple(zip(names or tuple(self._names.values()), terms, strict=True))
+
+    def demand(self, term: Term, form: Form) -> str:  # noqa: ARG002 - a released value has one form
+        """Return the column of the stage."""
+        return self._names[id(term)]
+
+    def demand_unit(self, position: int) -> str:
+        """Fail: a released relation carries no unit."""
+        raise IndexError(position)
+
+    def emit(self) -> exp.Expression:
+        """Write the passing groups of the stage."""
+        select = exp.Select(expressions=[exp.Column(this=quoted(name)) for name in self._names.values()])
+        table = exp.Table(this=quoted(self._stage))
+        passes = exp.Where(this=exp.Column(this=quoted("passes")))
+        return exp.Subquery(this=select.from_(table, copy=False).where(passes.this, copy=False))
+
+
+class Instance:
+    """One appearance of a relation in a FROM, under the name that the statement gives it."""
+
+    def __init__(self, alias: str, name: str, source: Source, first_unit: int, *, is_optional: bool = False) -> None:
+        """Appear as ``alias`` in the written SQL; ``first_unit`` is the position of its first privacy unit."""
+        self.alias, self.name, self.source = alias, name, source
+        self.first_unit, self.is_optional = first_unit, is_optional
+        self.merged: set[int] = set()  # columns that USING or NATURAL merged into those of the left side
+        self.terms = tuple(self._leaf(index, inner) for index, (_, inner) in enumerate(source.columns))
+
+    def _leaf(self, index: int, inner: Term) -> Term:
+        shown = f"{self.name}.{self.source.columns[index][0]}" if self.name else self.source.columns[index][0]
+        mark: Mark = ("column", self.alias, index)
+
+        def carried(part: str, position: int, term: Term) -> Term:
+            return replace(
+                term, mark=(*mark, part, position), loose=frozenset({shown}),
+                emit=lambda _: column(self.alias, self.source.demand(term, Form.VALUE)),
+            )  # fmt: skip
+
+        return replace(
+            inner,
+            mark=mark,
+            emit=lambda form: column(self.alias, self.source.demand(inner, form)),
+            loose=frozenset({shown}),
+            is_constant=False, is_tested=False, number=None, text=None,
+            is_released=inner.is_released or not inner.bases,
+            hidden=inner.hidden,
+            indirect=inner.indirect,
+            unit=None if inner.unit is None else inner.unit + self.first_unit,
+            source=("instance", self.alias),
+            cells=tuple(carried("cell", i, cell) for i, cell in enumerate(inner.cells)),
+            addends=tuple(carried("addend", i, part) for i, part in enumerate(inner.addends)),
+        )  # fmt: skip
+
+    def emit(self) -> exp.Expression:
+        """Write the relation with its alias."""
+        written = self.source.emit()
+        written.set("alias", exp.TableAlias(this=quoted(self.alias)))
+        return written
+
+
+@dataclass
+class Scope:
+    """The names that can be used in one SELECT, and what has been computed there."""
+
+    gate: Gate
+    tables: dict[str, Any]  # CTEs visible here, by folded name: ``selects.Named``
+    instances: list[Instance] = field(default_factory=list)
+    place: str = "SELECT"
+    aliases: dict[str, Term] = field(default_factory=dict)  # visible in ORDER BY, HAVING, QUALIFY, GROUP BY
+    prefers_alias: bool = False
+    keys: dict[Mark, Term] = field(default_factory=dict)  # group keys, as columns of the stage
+    is_grouped: bool = False
+    collects: Collector | None = None  # None where aggregates cannot stand
+
+    def bind(self, node: exp.Column) -> Term:
+        """Return the one column that ``node`` means, or refuse."""
+        if not self.gate.only(node, "this", "table") or not isinstance(node.this, exp.Identifier):
+            self.gate.findings.add(CONSTRUCT_REFUSED, construct=type(node.this).__name__.upper())
+            return poison()
+        name, table = node.this.name, node.args.get("table")
+        wanted = fold(name)
+        if table is None and self.prefers_alias and wanted in self.aliases:
+            return self.aliases[wanted]
+        found = self._columns(wanted, fold(table.name) if table is not None else None)
+        alias = self.aliases.get(wanted) if table is None else None
+        if alias is not None and all(term.mark != alias.mark for term in found):
+            found.append(alias)
+        shown = f"{table.name}.{name}" if table is not None else name
+        if len(found) == 1:
+            return found[0]
+        if found:
+            self.gate.findings.add(IDENTIFIER_AMBIGUOUS, name=shown)
+        else:
+            self.gate.findings.add(COLUMN_UNKNOWN, column=shown, known=self.known())
+        return poison(mark=("refused", shown))
+
+    def _columns(self, wanted: str, table: str | None) -> list[Term]:
+        return [
+            instance.terms[index]
+            for instance in self.instances
+            if table is None or fold(instance.name) == table
+            for index, (name, _) in enumerate(instance.source.columns)
+            if fold(name) == wanted and (table is not None or index not in instance.merged)
+        ]
+
+    def known(self) -> str:
+        """Return the names of the columns here, for a message."""
+        found = dict.fromkeys(name for instance in self.instances for name, _ in instance.source.columns)
+        shown = list(found)
+        return ", ".join(shown[:20]) + (" …" if len(shown) > 20 else "") or "—"
+
+    def add(self, source: Source, name: str, *, is_optional: bool = False) -> Instance:
+        """Put ``source`` into the FROM under ``name``."""
+        if any(fold(other.name) == fold(name) for other in self.instances if name):
+            self.gate.findings.add(NAME_REPEATED, name=name)
+        first_unit = sum(len(other.source.kinds) for other in self.instances)
+        instance = Instance(self.gate.fresh("r"), name, source, first_unit, is_optional=is_optional)
+        self.instances.append(instance)
+        return instance

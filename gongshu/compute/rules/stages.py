@@ -1,0 +1,51 @@
+"""What one grouped SELECT asks of its stage: group keys, then aggregates, each a released value afterwards."""
+
+from dataclasses import dataclass, field
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules.functions import AggregateClass
+from gongshu.compute.rules.terms import Mark, Term, column, union
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """One aggregate that a stage computes, with the conditions under which rows reach it."""
+
+    function: str
+    kind: AggregateClass
+    arguments: tuple[Term, ...]
+    mark: Mark
+    is_distinct: bool = False
+    fraction: float | None = None
+    filter: Term | None = None
+    unit: int | None = None  # COUNT(DISTINCT unit): the position of the unit
+    is_exact: bool = True  # an order statistic of released values
+
+
+@dataclass
+class Collector:
+    """The stage of one grouped SELECT while it is being read: its keys first, then its aggregates, ``c0``, ``c1`` …"""
+
+    alias: str
+    keys: list[Term] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+    indirect: frozenset[str] = frozenset()
+
+    def released(self, index: int, data_type: DataType | None, terms: tuple[Term, ...]) -> Term:
+        """Return the stage's column ``index`` as a released value: all uses, lineage kept."""
+        name = f"c{index}"
+        return Term(
+            data_type, ("released", self.alias, index), lambda _: column(self.alias, name), is_released=True,
+            direct=union(t.direct for t in terms), indirect=self.indirect | union(t.indirect for t in terms),
+        )  # fmt: skip
+
+    def add(self, wanted: Wanted, data_type: DataType) -> Term:
+        """Ask for an aggregate once and return its released value."""
+        for index, known in enumerate(self.wanted):
+            if known.mark == wanted.mark:
+                break
+        else:
+            index = len(self.wanted)
+            self.wanted.append(wanted)
+        terms = wanted.arguments + ((wanted.filter,) if wanted.filter else ())
+        return self.released(len(self.keys) + index, data_type, terms)

@@ -1,0 +1,124 @@
+"""The way through the gate: one statement, a query and nothing else; every output shown must be allowed to be seen."""
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from gongshu.base.decisions import Decision, Denied, Permitted
+from gongshu.compute.rules.refusals import (
+    REVEAL_MISSING,
+    ROWS_BETRAY,
+    STATEMENT_NOT_A_QUERY,
+    STATEMENT_NOT_ONE,
+    STATEMENT_TOO_LARGE,
+    STATEMENT_UNREADABLE,
+    USE_SPENT,
+)
+from gongshu.compute.rules.relations import Selected, Shown, lineage_of
+from gongshu.compute.rules.scopes import Demands, Gate, Instance, Source, TooLargeError, fold
+from gongshu.compute.rules.selects import read_query
+from gongshu.compute.rules.terms import Findings, Term
+from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation
+from gongshu.policies.types import Thresholds, Use
+
+CHARACTERS_MAX = 20_000
+REASONS_MAX = 40
+
+
+def decide_query(relations: tuple[Relation, ...], thresholds: Thresholds, sql: str) -> Decision[GovernedQuery]:
+    """Permit one statement over ``relations`` and return how it is run, or every reason against it.
+
+    Fails closed: whatever cannot be read, bound or written again is refused.
+    """
+    findings = Findings()
+    tree = _parse(findings, sql)
+    if tree is None:
+        return Denied(tuple(findings.reasons))
+    gate = Gate({fold(r.name): r for r in relations}, thresholds, findings)
+    try:
+        source = read_query(gate, {}, tree)
+        _check_outputs(gate, source)
+        if not findings.reasons:
+            query = _write(gate, source)
+            if not findings.reasons:
+                return Permitted(query)
+    except TooLargeError:
+        pass
+    except RecursionError:
+        findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
+    return Denied(tuple(findings.reasons[:REASONS_MAX]))
+
+
+def _parse(findings: Findings, sql: str) -> exp.Expression | None:
+    if len(sql) > CHARACTERS_MAX:
+        findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
+        return None
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
+    except RecursionError:
+        findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
+        return None
+    except SqlglotError as error:
+        where: dict[str, int] = next(iter(getattr(error, "errors", []) or []), {})
+        findings.add(STATEMENT_UNREADABLE, line=where.get("line") or 1, column=where.get("col") or 1)
+        return None
+    if len(trees) != 1:
+        findings.add(STATEMENT_NOT_ONE, count=len(trees))
+        return None
+    if not isinstance(trees[0], exp.Select | exp.SetOperation | exp.Subquery):
+        findings.add(STATEMENT_NOT_A_QUERY, construct=type(trees[0]).__name__.upper())
+        return None
+    return trees[0]
+
+
+def _check_outputs(gate: Gate, source: Source) -> None:
+    """Every output column must have ``reveal``; at row level so must every column that decided which rows there are."""
+    if not source.is_row_level:
+        return
+    for name, term in source.columns:
+        _check_output(gate.findings, source, name, term)
+
+
+def _check_output(findings: Findings, source: Source, name: str, term: Term) -> None:
+    if Use.REVEAL not in term.uses:
+        lacking = [b for b in term.bases if Use.REVEAL not in b.uses]
+        for base in sorted(lacking, key=lambda b: b.name):
+            findings.add(REVEAL_MISSING, output=name, column=base.name)
+        if not lacking:
+            findings.add(USE_SPENT, column=name, use=Use.REVEAL.value, function="")
+    for base in sorted(term.hidden, key=lambda b: b.name):
+        findings.add(ROWS_BETRAY, output=name, column=base.name, operator="CASE")
+    for base in sorted(source.hidden - term.hidden, key=lambda b: b.name):
+        findings.add(ROWS_BETRAY, output=name, column=base.name, operator=source.hidden_by or "WHERE")
+
+
+def _write(gate: Gate, source: Source) -> GovernedQuery:
+    names = tuple(name for name, _ in source.columns)
+    if not isinstance(source, Selected):
+        source = _wrapped(gate, source)
+    sql = source.select(names).sql(dialect="duckdb")
+    lineage = tuple(ColumnLineage(name, *lineage_of(source, term)) for name, term in source.columns)
+    projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
+    return GovernedQuery(
+        sql=sql, outputs=names, lineage=lineage, projections=projections, is_aggregate=not source.is_row_level,
+        stages=tuple(gate.stages),
+    )  # fmt: skip
+
+
+def _wrapped(gate: Gate, source: Source) -> Selected:
+    instance = Instance(gate.fresh("r"), "", source, 0)
+    items = tuple((name, instance.terms[i]) for i, (name, _) in enumerate(source.columns))
+
+    def write(select: exp.Select) -> None:
+        select.set("from_", exp.From(this=instance.emit()))
+
+    made = Selected(items, (), Shown(), write, is_row_level=source.is_row_level, is_single_row=source.is_single_row)
+    made.indirect, made.hidden = source.indirect, source.hidden
+    return made
+
+
+def _projection(relation: Relation, demands: Demands) -> Projection:
+    return Projection(
+        relation.name, relation.resource, tuple(sorted(demands.values)), tuple(sorted(demands.keys)),
+        tuple(sorted(demands.raws)), demands.has_unit,
+    )  # fmt: skip
