@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
+from typing import Any
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
@@ -83,7 +84,7 @@ def list_statements(
 ) -> Page[Statement]:
     """Return the statements that the actor may read, newest first; of one contract if one is named."""
     access.require(actor, Permission.READ_BILLING_VIEW)
-    filters = {"contract": contract_id} if contract_id else {}
+    filters: dict[str, Any] = {"contract": contract_id} if contract_id else {}
     with site.db.reading() as tx:
         return page_where(
             lambda ask: store.STATEMENTS.page(tx, ask, **filters), lambda found: rules.sees(actor, found), page

@@ -1,7 +1,9 @@
 """Outputs wait in quarantine, are checked by machine and by two people, and leave byte for byte as they were reviewed."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from gongshu.access import service as access
 from gongshu.access.types import SYSTEM, Actor, Permission, Role
@@ -165,9 +167,9 @@ def _voided(tx: Transaction, site: Site, output: Output, changed: str) -> Denied
     return Denied((reviews.OUTPUT_CHANGED.because(output=output.id, file=changed),))
 
 
-def _standing_in(tx: Transaction, site: Site, output: Output) -> Standing:
-    faults = grants.in_force_in(tx, site, output.grant).reasons
-    return Standing(scenarios.entitlement_in(tx, output.entitlement), faults, site.now())
+def _standing_in(tx: Transaction, output: Output, now: datetime) -> Standing:
+    faults = grants.in_force_in(tx, output.grant, now).reasons
+    return Standing(scenarios.entitlement_in(tx, output.entitlement), faults, now)
 
 
 def submit_for_review(site: Site, actor: Actor, output_id: OutputId, context: str) -> Output:
@@ -175,7 +177,7 @@ def submit_for_review(site: Site, actor: Actor, output_id: OutputId, context: st
     changed = _changed(site, _output(site, output_id))
     with site.db.transaction() as tx:
         output = store.OUTPUTS.get(tx, output_id)
-        standing = _standing_in(tx, site, output)
+        standing = _standing_in(tx, output, site.now())
         described = replace(output, context=context.strip())
         decision = access.guard(
             actor,
@@ -241,7 +243,7 @@ def release(site: Site, actor: Actor, output_id: OutputId) -> Release:
     try:
         with site.db.transaction() as tx:
             output = store.OUTPUTS.get(tx, output_id)
-            standing = _standing_in(tx, site, output)
+            standing = _standing_in(tx, output, site.now())
             made = Release(
                 id=ReleaseId(site.ids.make("release")), output=output.ref, job=output.job, entitlement=standing.entitlement.ref,
                 files=output.files, votes=output.votes, released_by=actor.person, released_at=standing.now, grant=output.grant,
@@ -326,7 +328,7 @@ def get_output(site: Site, actor: Actor, output_id: OutputId) -> Output:
 def list_outputs(site: Site, actor: Actor, page: PageRequest, *, status: OutputStatus | None = None) -> Page[Output]:
     """Return outputs, newest first: all that were submitted for a reviewer, all for supervisors, else one's own."""
     access.require(actor, Permission.READ_OUTPUT_VIEW)
-    filters: dict[str, object] = {"status": status.value} if status else {}
+    filters: dict[str, Any] = {"status": status.value} if status else {}
     if _sees_all(actor):
         pass
     elif Role.REVIEWER in actor.roles:

@@ -1,6 +1,8 @@
 """Released outputs become products; products are listed, ordered and contracted; all of it stops with the grant."""
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission, Role
@@ -49,10 +51,10 @@ OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AG
 """Roles that see every order and contract; all others see their own organisation's."""
 
 
-def _standing_in(tx: Transaction, site: Site, product: ProductVersion) -> Standing:
+def _standing_in(tx: Transaction, product: ProductVersion, now: datetime) -> Standing:
     entitlement = scenarios.entitlement_in(tx, product.entitlement)
-    faults = grants.in_force_in(tx, site, product.grant).reasons
-    return Standing(product, entitlement, grants.grant_in(tx, product.grant), faults, site.now())
+    faults = grants.in_force_in(tx, product.grant, now).reasons
+    return Standing(product, entitlement, grants.grant_in(tx, product.grant), faults, now)
 
 
 # ------------------------------------------------------------------------------------------------------- products
@@ -82,7 +84,7 @@ def define_product(
         decision = access.guard(
             actor,
             Permission.OPERATE_PRODUCT_WRITE,
-            lambda: rules.decide_define(_standing_in(tx, site, product), actor.party),
+            lambda: rules.decide_define(_standing_in(tx, product, site.now()), actor.party),
         )
         audit.record(
             tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
@@ -141,7 +143,7 @@ def list_product(
     now = site.now()
     with site.db.transaction() as tx:
         product = store.PRODUCTS.get(tx, product_id)
-        standing = _standing_in(tx, site, product)
+        standing = _standing_in(tx, product, site.now())
         listing = Listing(
             id=ListingId(site.ids.make("listing")), product=product.ref, product_id=product.id,
             operator=product.operator, title=product.title, product_class=product.product_class, tiers=tiers,
@@ -202,7 +204,7 @@ def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePo
     with site.db.transaction() as tx:
         listing = store.LISTINGS.get(tx, listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        standing = _standing_in(tx, site, product)
+        standing = _standing_in(tx, product, site.now())
         order = Order(
             id=OrderId(site.ids.make("order")), listing=listing.ref, listing_id=listing.id, consumer=actor.party,
             placed_by=actor.person, policy=policy, status=OrderStatus.PLACED, placed_at=now,
@@ -222,7 +224,7 @@ def place_order(site: Site, actor: Actor, listing_id: ListingId, policy: UsagePo
     return decision.value_or_raise()
 
 
-def _own_side(actor: Actor) -> dict[str, str]:
+def _own_side(actor: Actor) -> dict[str, Any]:
     """Return the filter that leaves what the actor's organisation is a side of; empty for supervisors."""
     if _sees_all(actor):
         return {}
@@ -256,7 +258,7 @@ def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
         order = store.ORDERS.get(tx, order_id)
         listing = store.LISTINGS.get(tx, order.listing_id)
         product = store.PRODUCTS.get(tx, listing.product_id)
-        standing = _standing_in(tx, site, product)
+        standing = _standing_in(tx, product, site.now())
         operator = parties.party_in(tx, product.operator)
         contract_id = ContractId(site.ids.make("contract"))
         code = rules.contract_code(
@@ -301,7 +303,7 @@ def sign_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract
     with site.db.transaction() as tx:
         contract = store.CONTRACTS.get(tx, contract_id)
         product = store.PRODUCTS.get(tx, contract.terms.product_id)
-        standing = _standing_in(tx, site, product)
+        standing = _standing_in(tx, product, site.now())
         decision = _guard_side(
             actor,
             contract,
@@ -345,7 +347,7 @@ def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:
     """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
     product = store.PRODUCTS.get(tx, contract.terms.product_id)
-    return rules.decide_serve(contract, _standing_in(tx, site, product))
+    return rules.decide_serve(contract, _standing_in(tx, product, site.now()))
 
 
 def get_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:

@@ -7,7 +7,7 @@ from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
 from gongshu.audit import service as audit
 from gongshu.audit.types import Trace
-from gongshu.base.decisions import Denied, Refused
+from gongshu.base.decisions import Decision, Denied, Permitted, Refused
 from gongshu.base.digest import Ref
 from gongshu.base.ids import GrantId, PartyId, ProductId
 from gongshu.base.site import Site, Transaction
@@ -24,7 +24,7 @@ from gongshu.scenarios import service as scenarios
 from gongshu.supervision import rules
 from gongshu.supervision.types import Direction, Lifeline
 
-GRANT_ID_CHARS_MAX = 80
+ID_CHARS_MAX = 80
 
 
 def end_grant(site: Site, actor: Actor, grant_id: GrantId, reason: str) -> ExitRecord:
@@ -34,18 +34,23 @@ def end_grant(site: Site, actor: Actor, grant_id: GrantId, reason: str) -> ExitR
     gateways get a snapshot in which nothing of it is served. Either all of it happens, or a refusal is recorded.
     """
     with site.db.transaction() as tx:
-        decision = grants.decide_end_in(tx, site, actor, grant_id, reason)
-        if isinstance(decision, Denied):
-            known = grants.find_grant_in(tx, grant_id)
-            subject = known.ref if known else Ref("grant", grant_id[:GRANT_ID_CHARS_MAX], "")
-            audit.record(tx, site, actor=actor, action="grant.end", subject=subject, decision=decision)
-        else:
-            disposals = _stop_under_in(tx, site, actor, grant_id, reason)
-            _, record = grants.end_in(tx, site, actor, grant_id, reason, disposals)
-    decision.value_or_raise()
+        ended = _end_in(tx, site, actor, grant_id, reason)
+    record = ended.value_or_raise()
     # Also when this process dies here: the worker publishes whenever the content has changed.
     delivery.publish_snapshot(site)
     return record
+
+
+def _end_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, reason: str) -> Decision[ExitRecord]:
+    decision = grants.decide_end_in(tx, site, actor, grant_id, reason)
+    if isinstance(decision, Denied):
+        known = grants.find_grant_in(tx, grant_id)
+        subject = known.ref if known else Ref("grant", grant_id[:ID_CHARS_MAX], "")
+        audit.record(tx, site, actor=actor, action="grant.end", subject=subject, decision=decision)
+        return decision
+    disposals = _stop_under_in(tx, site, actor, grant_id, reason)
+    _, record = grants.end_in(tx, site, actor, grant_id, reason, disposals)
+    return Permitted(record)
 
 
 def _stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, reason: str) -> tuple[Disposal, ...]:
@@ -97,7 +102,7 @@ def lifeline_of_call(site: Site, actor: Actor, position: str) -> Lifeline:
     access.require(actor, Permission.AUDIT_TRACE_READ)
     record = metering.find_record(site, position)
     if record is None:
-        raise Refused((rules.CALL_UNKNOWN.because(position=position[:GRANT_ID_CHARS_MAX]),))
+        raise Refused((rules.CALL_UNKNOWN.because(position=position[:ID_CHARS_MAX]),))
     contract = audit.trace_back(site, "contract", record.contract)
     segment = metering.segment_of(site, position)
     sealing = audit.trace_back(site, "segment", segment.id) if segment else None
