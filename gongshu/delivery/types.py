@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
+from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref
 from gongshu.base.ids import ContractId, KeyId, PartyId, PersonId, ProductId
 from gongshu.compute.types import VerificationDefinition
@@ -41,6 +44,7 @@ class SnapshotContract:
     is_free: bool
     key_ids: dict[str, KeyId]  # secret_sha256 → key id
     stop_code: str = ""
+    product_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class PublishedSnapshot:
+    """What the log keeps of a snapshot: its number and the digest of its contracts and products."""
+
+    number: int
+    content_digest: str
+    issued_at: datetime
+
+    @property
+    def id(self) -> str:
+        """The number, so that ids sort by it."""
+        return f"{self.number:012d}"
+
+    @property
+    def ref(self) -> Ref:
+        """This snapshot, bound to its content."""
+        return Ref("snapshot", self.id, self.content_digest)
+
+
+class Receipt(msgspec.Struct, frozen=True):
     """What an answer carries: enough to find the call again, nothing of its content."""
 
     call: str  # <segment>:<offset>, the position of the usage record
@@ -74,7 +96,43 @@ class Receipt:
     contract: ContractId
     contract_digest: str
     product: ProductId
+    product_digest: str
     snapshot: int
     at: datetime
     result: ResultCode
     is_charged: bool
+
+
+class IncomingCall(msgspec.Struct, frozen=True, gc=False):
+    """A call as it arrived, not yet believed."""
+
+    path: str
+    secret: bytes
+    request_id: str
+    purpose: str  # from the header; without it, the body's
+    body: bytes
+    is_body_too_long: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A call that was served. The record is on disk."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A call that was refused, with every reason. ``call`` is the position of its record, empty when it has none."""
+
+    reasons: tuple[Reason, ...]
+    call: str = ""
+    retry_after_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class CreatedKey:
+    """A new key and its secret, which is shown this once and kept nowhere."""
+
+    key: ApiKey
+    secret: str

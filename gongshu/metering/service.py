@@ -19,6 +19,7 @@ from gongshu.metering import rules, store
 from gongshu.metering.adapters import segments
 from gongshu.metering.adapters.frames import as_record
 from gongshu.metering.adapters.meter import Earlier, Meter, MeterLimits, MeterLocked
+from gongshu.metering.adapters.window import request_key
 from gongshu.metering.types import CollectedCount, SealedSegment, SegmentFault, SegmentSeal, UsageCount, UsageRecord
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "list_records",
     "open_meter",
     "open_segments",
+    "request_key",
+    "segment_of",
     "usage_folder",
     "usage_of",
 ]

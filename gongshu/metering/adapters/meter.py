@@ -11,7 +11,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from gongshu.metering.adapters.frames import as_record, frame, header_frame, pac
 from gongshu.metering.adapters.segments import Mark, SegmentFile, header_for
 from gongshu.metering.adapters.tally import DayOf, Tally
 from gongshu.metering.adapters.window import RequestWindow, request_key
+from gongshu.metering.adapters.writer import WriterThread
 from gongshu.metering.types import ANSWERED, ContractUse, MeterUnavailable, SegmentSeal, StoredRecord, UsageRecord
 
 log = logging.getLogger("gongshu.metering")
@@ -74,7 +74,7 @@ class _Batch:
 
     durable: "asyncio.Future[str]"
     steps: list[tuple[_Segment, list[bytes]]] = field(default_factory=list)
-    entries: list[tuple[_Segment, int, bytes, StoredRecord]] = field(default_factory=list)
+    entries: list[tuple[_Segment, int, bytes, StoredRecord, str]] = field(default_factory=list)
 
 
 class _Use:
@@ -115,7 +115,7 @@ class Meter:
             raise MeterLocked(gateway)
         self._lock, self._folder, self._gateway = lock, folder, gateway
         self._clock, self._limits, self._monotonic = clock, limits, monotonic
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="usage-writer")
+        self._writer: WriterThread[str] = WriterThread("usage-writer")
         self._day_of = DayOf()
         self._uses: dict[str, _Use] = {}
         self._window = RequestWindow(limits.window_seconds, monotonic)
@@ -189,9 +189,8 @@ class Meter:
         """Return all counts."""
         return {contract: ContractUse(use.total, dict(use.by_day)) for contract, use in self._uses.items()}
 
-    def earlier(self, contract: ContractId, request_id: str) -> Earlier | None:
-        """Return the answered call of ``contract`` with this request id, if it is remembered."""
-        key = request_key(contract, request_id)
+    def earlier(self, key: bytes) -> Earlier | None:
+        """Return the answered call with this ``request_key``, if it is remembered."""
         pending = self._pending.get(key)
         if pending is not None:
             position, stored, durable = pending
@@ -208,16 +207,18 @@ class Meter:
 
     # ------------------------------------------------------------------------------------------------------ appending
 
-    def append(self, record: StoredRecord) -> tuple[str, "asyncio.Future[str]"]:
+    def append(self, record: StoredRecord, key: bytes = b"") -> tuple[str, "asyncio.Future[str]"]:
         """Take ``record``, count it and return its position; the answer may leave once the future is done.
 
-        The future's result is empty, or the code of what went wrong: then there is no record and nothing was counted.
+        ``key`` is the record's ``request_key``, if the caller knows it. The future's result is empty, or the code of what
+        went wrong: then there is no record and nothing was counted.
         """
         if self._failure:
             raise MeterUnavailable(self._failure)
         if self._waiting >= self._limits.waiting_records_max or self._window.is_full:
             raise MeterUnavailable(BUSY)
-        segment = self._segment_for(record.at)
+        day = self._day_of(record.at)
+        segment = self._segment_for(day[:7])
         offset = segment.end
         data = frame(pack_record(record), offset)
         segment.end += len(data)
@@ -234,16 +235,17 @@ class Meter:
             batch.steps[-1][1].append(data)
         else:
             batch.steps.append((segment, [data]))
-        key = b""
-        if record.result in ANSWERED:
-            key = request_key(record.contract, record.request_id)
+        if record.result not in ANSWERED:
+            key = b""  # a call that was not served may be tried again
+        else:
+            key = key or request_key(record.contract, record.request_id)
             self._pending[key] = (position, record, batch.durable)
-            self._uses.setdefault(record.contract, _Use()).add(self._day_of(record.at), 1)
-        batch.entries.append((segment, offset, key, record))
+            self._uses.setdefault(record.contract, _Use()).add(day, 1)
+        batch.entries.append((segment, offset, key, record, day))
         return position, batch.durable
 
-    def _segment_for(self, at: datetime) -> _Segment:
-        segment, month = self._current, self._day_of(at)[:7]
+    def _segment_for(self, month: str) -> _Segment:
+        segment = self._current
         if segment is not None and (segment.month != month or segment.end >= self._limits.segment_bytes_max):
             self._finish()
             segment = None
@@ -258,8 +260,7 @@ class Meter:
         if batch is None or self._in_flight is not None:
             return
         self._batch, self._in_flight = None, batch
-        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._write, batch)
-        writing.add_done_callback(lambda done: self._written(batch, done.result()))
+        self._writer.submit(lambda: self._write(batch), lambda failure: self._written(batch, failure))
 
     def _write(self, batch: _Batch) -> str:
         """Write a batch and wait for the disk. Runs on the writing thread; returns the code of a failure."""
@@ -274,11 +275,9 @@ class Meter:
                 segment.file.write(b"".join(chunks))
         except OSError as error:
             return _undo(touched, error)
-        try:
-            for _, file, _ in touched:
-                file.sync()
-        except OSError:
-            return DISK_FAILED  # what the disk holds is unknown: only a restart, which reads it, can tell
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: stop rather than go on with doubtful files
+            log.error("usage records could not be written: %s", type(error).__name__)  # noqa: TRY400 - its kind says all
+            return DISK_FAILED
         return ""
 
     def _written(self, batch: _Batch, failure: str) -> None:
@@ -287,14 +286,14 @@ class Meter:
         if failure:
             self._take_back(batch, failure)
         else:
-            for segment, offset, key, record in batch.entries:
-                segment.tally.add(record)
+            for segment, offset, key, record, day in batch.entries:
+                segment.tally.add(record, day)
                 segment.waiting -= 1
                 if key:
                     del self._pending[key]
                     self._window.add(key, segment.number << OFFSET_BITS | offset)
             self._waiting -= len(batch.entries)
-            batch.durable.set_result("")
+            _finish_waiting(batch.durable, "")
         self._seal_finished()
         self._flush()
 
@@ -306,15 +305,15 @@ class Meter:
         batches = [failed] if self._batch is None else [failed, self._batch]
         self._batch = None
         for batch in batches:
-            for segment, _, key, record in batch.entries:
+            for segment, _, key, record, day in batch.entries:
                 segment.waiting -= 1
                 self._waiting -= 1
                 if key:
                     del self._pending[key]
-                    self._uses[record.contract].add(self._day_of(record.at), -1)
+                    self._uses[record.contract].add(day, -1)
                 if not segment.tally.records:  # its file is gone: the number is free again
                     self._next_number = min(self._next_number, segment.number)
-            batch.durable.set_result(failure)
+            _finish_waiting(batch.durable, failure)
         if self._current is not None:
             self._finish()
 
@@ -326,29 +325,34 @@ class Meter:
             self._finished.append(self._current)
             self._current = None
 
-    def _seal_finished(self) -> "asyncio.Future[list[_Segment]] | None":
+    def _seal_finished(self) -> "asyncio.Future[None] | None":
         """Seal finished segments whose records are all durable, on the writing thread."""
         ready = [segment for segment in self._finished if not segment.waiting]
         if not ready or self._failure:
             return None
         self._finished = [segment for segment in self._finished if segment.waiting]
-        sealing = asyncio.get_running_loop().run_in_executor(self._writer, self._seal, ready)
-        sealing.add_done_callback(lambda done: self._finished.extend(done.result()))
-        return sealing
+        left: list[_Segment] = []
+        sealed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def _seal(self, ready: list[_Segment]) -> list[_Segment]:
-        """Seal; returns those that could not be sealed now and have to be tried again."""
-        left = []
+        def done(_: str) -> None:
+            self._finished.extend(left)
+            if not sealed.done():
+                sealed.set_result(None)
+
+        self._writer.submit(lambda: self._seal(ready, left), done)
+        return sealed
+
+    def _seal(self, ready: list[_Segment], left: list[_Segment]) -> str:
+        """Seal on the writing thread; those that cannot be sealed now are put into ``left`` and tried again."""
         for segment in ready:
             if segment.file is None:
                 continue  # nothing was ever written
             try:
                 segment.file.seal(segment.tally, self._clock())
-            except OSError as error:
-                reason = errno.errorcode.get(error.errno or 0, "?")
-                log.error("segment %s could not be sealed: %s", segment.id, reason)  # noqa: TRY400 - tried again
+            except Exception as error:  # noqa: BLE001 - the records are safe; only their seal has to wait
+                log.error("segment %s could not be sealed: %s", segment.id, type(error).__name__)  # noqa: TRY400 - see above
                 left.append(segment)
-        return left
+        return ""
 
     def tick(self) -> None:
         """Seal by time and at the end of a month, and forget old request ids. Called about once a second."""
@@ -375,7 +379,7 @@ class Meter:
     async def close(self) -> None:
         """Wait for what is on its way, seal, and let another process take the folder."""
         await self.seal()
-        self._writer.shutdown()
+        self._writer.close()
         self._failure = self._failure or "closed"
         os.close(self._lock)
 
@@ -392,3 +396,9 @@ def _undo(touched: "list[tuple[_Segment, SegmentFile, Mark | None]]", error: OSE
     except OSError:
         return DISK_FAILED
     return DISK_FULL if error.errno in NO_SPACE else DISK_FAILED
+
+
+def _finish_waiting(durable: "asyncio.Future[str]", failure: str) -> None:
+    """Let everybody who waits go on; the server may have given up on them meanwhile."""
+    if not durable.done():
+        durable.set_result(failure)

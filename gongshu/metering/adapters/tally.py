@@ -1,8 +1,8 @@
 """Counts what a segment holds, contract by contract, while it is written or read."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from gongshu.base.days import CHINA, local_day
+from gongshu.base.days import local_day, start_of_day
 from gongshu.base.ids import ContractId
 from gongshu.metering.types import ANSWERED, ContractTally, ResultCode, StoredRecord
 
@@ -12,14 +12,14 @@ class DayOf:
 
     def __init__(self) -> None:
         """Start with no day known."""
-        self._start = self._end = datetime(2000, 1, 1, tzinfo=CHINA)
+        self._start = self._end = datetime(2000, 1, 1, tzinfo=UTC)
         self._day = ""
 
     def __call__(self, moment: datetime) -> str:
         """Return the day as ``2026-11-20``."""
         if not self._start <= moment < self._end:
-            day: date = local_day(moment)
-            self._start = datetime(day.year, day.month, day.day, tzinfo=CHINA)
+            day = local_day(moment)
+            self._start = start_of_day(day)  # in UTC, as moments are: comparing across zones is slow
             self._end = self._start + timedelta(days=1)
             self._day = day.isoformat()
         return self._day
@@ -46,8 +46,8 @@ class Tally:
         self._counts: dict[tuple[ContractId, str], _Count] = {}
         self._day_of = DayOf()
 
-    def add(self, record: StoredRecord) -> None:
-        """Count one record."""
+    def add(self, record: StoredRecord, day: str = "") -> None:
+        """Count one record; ``day`` is its day in China, if the caller knows it."""
         self.records += 1
         key, at, result = (record.contract, record.contract_digest), record.at, record.result
         count = self._counts.get(key)
@@ -60,7 +60,7 @@ class Tally:
         count.charged += record.is_charged
         count.by_result[result] = count.by_result.get(result, 0) + 1
         if result in ANSWERED:
-            day = self._day_of(at)
+            day = day or self._day_of(at)
             count.answered_by_day[day] = count.answered_by_day.get(day, 0) + 1
 
     @property

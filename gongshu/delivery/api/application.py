@@ -1,0 +1,196 @@
+"""The gateway's ASGI application: no framework between a call and its answer. See ``gateway`` for how it is run.
+
+An answer has the same length whatever the result, and nothing that a caller sent is repeated or logged.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from gongshu.base.decisions import Kind, Reason
+from gongshu.delivery import service
+from gongshu.delivery.types import Answered, IncomingCall, Receipt, Turned
+from gongshu.metering.types import ResultCode
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ANSWER_BYTES = 1024
+CALLS_AT_ONCE_MAX = 2048
+TICK_SECONDS = 0.05
+
+STATUS_OF: dict[Kind, int] = {
+    Kind.INVALID: 422, Kind.UNAUTHENTICATED: 401, Kind.FORBIDDEN: 403, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409,
+    Kind.LIMIT_EXCEEDED: 429, Kind.UNAVAILABLE: 503, Kind.INTERNAL: 500,
+}  # fmt: skip
+
+_ANSWER_START: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(ANSWER_BYTES).encode()),
+    ],
+}
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    code: int
+    result: ResultCode
+    receipt: Receipt
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer_body(receipt: Receipt) -> bytes:
+    """Return the body of an answer: padded with blanks, so that its length does not tell the result."""
+    body = _encode(_Answer(service.NDI_OK, receipt.result, receipt))
+    if len(body) > ANSWER_BYTES:
+        raise ValueError("a receipt is longer than an answer may be")
+    return body.ljust(ANSWER_BYTES, b" ")
+
+
+def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
+    """Return the RFC 9457 object of a refusal, with the NDI-TR-2025-05 number and the position of its record."""
+    first = reasons[0]
+    return _encode(
+        {
+            "type": f"/docs/reasons#{first.code}",
+            "title": first.what.en,
+            "status": status,
+            "detail": first.what.zh,
+            "code": first.code,
+            "ndi_code": service.ndi_code(first.code),
+            "call": call,
+            "reasons": [
+                {
+                    "code": reason.code,
+                    "ndi_code": service.ndi_code(reason.code),
+                    "law": reason.rule.law,
+                    "what": {"zh": reason.what.zh, "en": reason.what.en},
+                    "fix": {"zh": reason.fix.zh, "en": reason.fix.en},
+                }
+                for reason in reasons
+            ],
+        }
+    )
+
+
+class GatewayApp:
+    """ASGI: ``POST /v1/products/<id>/verify``, ``GET /healthz``, ``GET /readyz``, and the life of the gateway."""
+
+    def __init__(self, open_gateway: Callable[[], service.Gateway]) -> None:
+        """Open nothing yet: the gateway is opened when the server starts."""
+        self._open_gateway = open_gateway
+        self._gateway: service.Gateway | None = None
+        self._running = 0
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the life of the server."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    # ----------------------------------------------------------------------------------------------------------- life
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._gateway = self._open_gateway()
+        except Exception as error:  # noqa: BLE001 - told to the server, which ends
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            return
+        self._ticking = asyncio.create_task(self._tick(self._gateway))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking
+        await self._gateway.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @staticmethod
+    async def _tick(gateway: service.Gateway) -> None:
+        while True:
+            await gateway.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        gateway, path = self._gateway, scope["path"]
+        if gateway is None or self._running >= CALLS_AT_ONCE_MAX:
+            await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1))
+        elif scope["method"] == "POST" and path.startswith("/v1/products/") and path.endswith("/verify"):
+            self._running += 1
+            try:
+                await _verify(gateway, scope, receive, send)
+            finally:
+                self._running -= 1
+        elif scope["method"] in {"GET", "HEAD"} and path == "/healthz":
+            await _plain(send, 200, b'{"status":"ok"}')
+        elif scope["method"] in {"GET", "HEAD"} and path == "/readyz":
+            unready = gateway.unready()
+            if unready is None:
+                await _plain(send, 200, b'{"status":"ready"}')
+            else:
+                await _refuse(send, Turned((unready,), retry_after_seconds=1))
+        else:
+            await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
+
+
+async def _verify(gateway: service.Gateway, scope: Message, receive: Receive, send: Send) -> None:
+    secret = request_id = purpose = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            secret = value[7:] if value[:7].lower() == b"bearer " else b""
+        elif name == b"x-request-id":
+            request_id = value
+        elif name == b"x-purpose":
+            purpose = value
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body") and len(body) <= service.BODY_BYTES_MAX:
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        return  # nobody is there to be answered, and nothing was charged
+    is_too_long = len(body) > service.BODY_BYTES_MAX
+    call = IncomingCall(
+        scope["path"], secret, request_id.decode("ascii", "replace"),
+        purpose.decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long,
+    )  # fmt: skip
+    outcome = await gateway.answer(call)
+    if isinstance(outcome, Answered):
+        await send(_ANSWER_START)
+        await send({"type": "http.response.body", "body": answer_body(outcome.receipt)})
+    else:
+        await _refuse(send, outcome, close=is_too_long)
+
+
+async def _refuse(send: Send, turned: Turned, *, close: bool = False) -> None:
+    kinds = [reason.rule.kind for reason in turned.reasons]
+    status = STATUS_OF[min(kinds, key=list(Kind).index)]
+    body = problem_body(turned.reasons, status, turned.call)
+    headers = [(b"content-type", b"application/problem+json")]
+    if turned.retry_after_seconds:
+        headers.append((b"retry-after", str(turned.retry_after_seconds).encode()))
+    if status == STATUS_OF[Kind.UNAUTHENTICATED]:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if close:
+        headers.append((b"connection", b"close"))
+    await _plain(send, status, body, headers)
+
+
+async def _plain(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    given = headers or [(b"content-type", b"application/json")]
+    given += [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": given})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,60 @@
+"""Limits on what a client may hold open at the gateway."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+HEAD_BYTES_MAX = 16 * 1024
+REQUEST_SECONDS_MAX = 10.0
+CONNECTIONS_MAX = 4096
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with limits: bytes of a request's head, seconds for a whole request, connections."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Turn away what is too much, and wait only so long for the first request."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.write(_FULL)
+            transport.close()
+        else:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS_MAX, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._drop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a request that is not whole yet has a deadline, and its head a greatest length."""
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first request
+        if cycle is None or cycle.scope is not self.scope:  # within a head
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+        elif not cycle.more_body:
+            self._head_bytes = 0
+            if self._deadline is not None:
+                self._drop_deadline()
+            return
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS_MAX, self._give_up)
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()

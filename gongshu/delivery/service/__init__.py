@@ -1,0 +1,27 @@
+"""What delivery offers: keys, the policy snapshot, and the gateway that serves from it."""
+
+from gongshu.delivery.rules import (
+    BODY_BYTES_MAX,
+    GATEWAY_BUSY,
+    GATEWAY_ROUTE_UNKNOWN,
+    NDI_OK,
+    ndi_code,
+)
+from gongshu.delivery.service.keys import create_key, list_calls, list_keys, revoke_key, stop_under_in
+from gongshu.delivery.service.serving import Gateway
+from gongshu.delivery.service.snapshots import publish_snapshot
+
+__all__ = [
+    "BODY_BYTES_MAX",
+    "GATEWAY_BUSY",
+    "GATEWAY_ROUTE_UNKNOWN",
+    "NDI_OK",
+    "Gateway",
+    "create_key",
+    "list_calls",
+    "list_keys",
+    "ndi_code",
+    "publish_snapshot",
+    "revoke_key",
+    "stop_under_in",
+]

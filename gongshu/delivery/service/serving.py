@@ -1,0 +1,276 @@
+"""Serving product calls: everything it needs is in memory, and nothing of it touches the control database.
+
+The order of a call: key → product → contract and grant → purpose, period, counts → input → an earlier answer to the
+same request id → look-up → usage record on disk → answer. Between the counts and the record nothing waits, so counts
+are exact.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+import msgspec
+
+from gongshu.base.decisions import Denied, Reason
+from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.site import Clock, Keys
+from gongshu.delivery import rules
+from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
+from gongshu.delivery.service.following import Follower
+from gongshu.delivery.types import Answered, IncomingCall, Receipt, Snapshot, SnapshotContract, SnapshotProduct, Turned
+from gongshu.metering import service as metering
+from gongshu.metering.types import MeterUnavailable, ResultCode, StoredRecord, UsageRecord
+from gongshu.policies import service as policies
+from gongshu.policies.types import UsageRequest
+
+log = logging.getLogger("gongshu.gateway")
+
+DIGEST_KEY = "request-digest"
+DIGEST_BYTES = 16
+RETRY_SECONDS = 1
+PURPOSE_FIELD = "purpose"
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class _Open:
+    """What a key opens: one contract's product."""
+
+    __slots__ = ("contract", "key", "names", "path", "product")
+
+    def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
+        self.contract, self.key, self.product = contract, key, product
+        self.names = rules.names_of(product.verification) if product is not None else None
+        self.path = f"/v1/products/{contract.product}/verify"
+
+
+class _Considered:
+    """A call whose reasons were looked for: what it asks, and the earlier call with its request id."""
+
+    __slots__ = ("call", "digest", "earlier", "fields", "id_key", "now", "opened", "reasons")
+
+    def __init__(self, call: IncomingCall, opened: _Open, now: datetime) -> None:
+        self.call, self.opened, self.now = call, opened, now
+        self.reasons: list[Reason] = []
+        self.fields: dict[str, str] = {}
+        self.digest, self.id_key = "", b""
+        self.earlier: metering.Earlier | None = None
+
+
+class Gateway:
+    """Serves the calls of one gateway process. Used from one event loop only."""
+
+    def __init__(
+        self,
+        home: Path,
+        gateway: str,
+        clock: Clock,
+        keys: Keys,
+        *,
+        open_lookup: OpenLookup,
+        limits: metering.MeterLimits | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open meter and snapshot; takes the exclusive lock of the gateway's usage folder."""
+        self._clock, self._monotonic = clock, monotonic
+        self._digest_key = keys.secret(DIGEST_KEY)
+        self.meter = metering.open_meter(home, gateway, clock, limits)
+        self._artifacts = Artifacts(home, keys, open_lookup)
+        self._snapshot: Snapshot | None = None
+        self._opens: dict[bytes, _Open] = {}
+        self._rates: dict[ContractId, tuple[int, int]] = {}
+        self._follower = Follower(home, gateway, self._adopt)
+        self._follower.look()
+        self._artifacts.load_missing()
+
+    # ------------------------------------------------------------------------------------------------------- snapshot
+
+    def _adopt(self, snapshot: Snapshot) -> None:
+        """Serve by ``snapshot`` from now on; files of new products are loaded aside."""
+        offered = {product.id: product for product in snapshot.products}
+        self._opens = {
+            bytes.fromhex(secret_sha256): _Open(contract, key, offered.get(contract.product))
+            for contract in snapshot.contracts
+            for secret_sha256, key in contract.key_ids.items()
+        }
+        self._artifacts.want(snapshot.products)
+        self._snapshot = snapshot
+
+    def _unready(self, now: datetime) -> Reason | None:
+        if self._snapshot is None:
+            return rules.SNAPSHOT_MISSING.because()
+        if rules.is_too_old(self._snapshot, now):
+            return rules.SNAPSHOT_TOO_OLD.because()
+        return rules.UNAVAILABLE[self.meter.failure].because() if self.meter.failure in rules.UNAVAILABLE else None
+
+    def unready(self) -> Reason | None:
+        """Return why calls cannot be served now, or ``None``."""
+        self._follower.look()
+        return self._unready(self._clock())
+
+    async def tick(self) -> None:
+        """Follow the snapshot, load files, seal usage by time. Called several times a second."""
+        self._follower.look()
+        self.meter.tick()
+        await self._artifacts.load_aside()
+
+    async def close(self) -> None:
+        """Wait for the records that are on their way, seal them, and let go of the folder."""
+        await self.meter.close()
+
+    # ---------------------------------------------------------------------------------------------------------- calls
+
+    async def answer(self, call: IncomingCall) -> Answered | Turned:
+        """Serve one call. It returns once its usage record is on disk, except where no contract is known to bear one."""
+        self._follower.look()
+        now = self._clock()
+        unready = self._unready(now)
+        if unready is not None:
+            return Turned((unready,), retry_after_seconds=RETRY_SECONDS)
+        if not call.secret:
+            return Turned((rules.KEY_MISSING.because(),))
+        opened = self._opens.get(sha256(call.secret).digest())
+        if opened is None:
+            return Turned((rules.KEY_UNKNOWN.because(),))
+        try:
+            considered = self._consider(_Considered(call, opened, now))
+            if considered.reasons:
+                return await self._turn(considered)
+            earlier = considered.earlier
+            if earlier is not None:
+                failure = await earlier.durable if earlier.durable is not None else ""
+                return _unavailable(failure) if failure else Answered(self._receipt(opened, earlier.record))
+            return await self._serve(considered)
+        except MeterUnavailable as unavailable:
+            return _unavailable(unavailable.code)
+
+    def _consider(self, considered: _Considered) -> _Considered:
+        """Look for every reason against a call."""
+        call, opened, now, reasons = considered.call, considered.opened, considered.now, considered.reasons
+        contract = opened.contract
+        if opened.path != call.path:
+            reasons.append(rules.PRODUCT_UNKNOWN.because())
+            return considered
+        stop = rules.stop_reason(contract)
+        if stop is not None:
+            reasons.append(stop)
+            return considered
+        purpose = self._read(considered)
+        wrong_id = rules.request_id_reason(call.request_id)
+        if wrong_id is not None:
+            reasons.append(wrong_id)
+        elif considered.digest:
+            considered.id_key = metering.request_key(contract.id, call.request_id)
+            considered.earlier = self.meter.earlier(considered.id_key)
+            if considered.earlier is not None and considered.earlier.record.request_digest != considered.digest:
+                reasons.append(rules.REQUEST_ID_REUSED.because())
+        is_repeat = considered.earlier is not None
+        so_far, today = (0, 0) if is_repeat else self.meter.use_of(contract.id, now)
+        known_purpose = purpose if purpose in contract.policy.purposes else "—"  # never repeat what was sent
+        asked = UsageRequest(known_purpose, so_far, today, self._this_second(contract))
+        usage = policies.decide_usage(contract.policy, asked, now)
+        if isinstance(usage, Denied):
+            reasons[:0] = usage.reasons if purpose else _but_purpose(usage.reasons)
+        return considered
+
+    def _read(self, considered: _Considered) -> str:
+        """Read the body into ``considered`` and return the purpose."""
+        call, opened, reasons, purpose = considered.call, considered.opened, considered.reasons, considered.call.purpose
+        if call.is_body_too_long:
+            reasons.append(rules.BODY_TOO_LONG.because(bytes_max=rules.BODY_BYTES_MAX))
+            return purpose or "—"
+        body = rules.decide_body(call.body)
+        if isinstance(body, Denied):
+            reasons.extend(body.reasons)
+            return purpose or "—"
+        fields = considered.fields = body.value
+        names, product = opened.names, opened.product
+        if names is not None and product is not None:
+            if PURPOSE_FIELD in fields and PURPOSE_FIELD not in names.known:
+                stated = fields.pop(PURPOSE_FIELD)
+                purpose = purpose or stated
+            if not rules.are_plainly_right(fields, names):
+                reasons.extend(rules.field_reasons(fields, product.verification))
+        if not purpose:
+            reasons.append(rules.PURPOSE_MISSING.because())
+        content = _encode_sorted((opened.contract.product, purpose, fields))
+        considered.digest = blake2b(content, key=self._digest_key, digest_size=DIGEST_BYTES).hexdigest()
+        return purpose
+
+    def _this_second(self, contract: SnapshotContract) -> int:
+        """Return how many calls of the contract were let through in this second, and count this one if it is."""
+        second = int(self._monotonic())
+        at, count = self._rates.get(contract.id, (second, 0))
+        if at != second:
+            count = 0
+        if count < contract.policy.calls_per_second_max:
+            self._rates[contract.id] = (second, count + 1)
+        return count
+
+    async def _serve(self, considered: _Considered) -> Answered | Turned:
+        product = considered.opened.product
+        lookup = self._artifacts.find(product) if product is not None else None
+        if lookup is None:
+            return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
+        result = _look_up(lookup, considered.fields)
+        if result is ResultCode.ERROR:
+            considered.reasons.append(rules.CALL_FAILED.because())
+            return await self._turn(considered, result)
+        record = self._record(considered, result)
+        position, durable = self.meter.append(record, considered.id_key)
+        failure = await durable
+        if failure:
+            return _unavailable(failure)
+        return Answered(
+            Receipt(
+                position, record.request_id, record.contract, record.contract_digest, record.product,
+                considered.opened.contract.product_digest, record.snapshot, record.at, result, record.is_charged,
+            )
+        )  # fmt: skip
+
+    async def _turn(self, considered: _Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
+        """Record a refusal, never charged, and return it."""
+        reasons = tuple(considered.reasons)
+        position, durable = self.meter.append(self._record(considered, result, reasons[0].code))
+        failure = await durable
+        if failure:
+            return _unavailable(failure)
+        wait = RETRY_SECONDS if any(reason.code == "too-many-per-second" for reason in reasons) else 0
+        return Turned(reasons, call=position, retry_after_seconds=wait)
+
+    def _record(self, considered: _Considered, result: ResultCode, refusal: str = "") -> StoredRecord:
+        contract, request_id = considered.opened.contract, considered.call.request_id
+        if refusal and rules.request_id_reason(request_id) is not None:
+            request_id = ""  # what is not well formed is not kept
+        return StoredRecord(
+            considered.now, request_id, considered.digest, contract.id, contract.digest, contract.product,
+            considered.opened.key, self._snapshot.number if self._snapshot else 0, result, refusal,
+            rules.is_charged(contract, result),
+        )  # fmt: skip
+
+    def _receipt(self, opened: _Open, record: UsageRecord) -> Receipt:
+        return Receipt(
+            record.position, record.request_id, record.contract, record.contract_digest, record.product,
+            opened.contract.product_digest, record.snapshot, record.at, record.result, record.is_charged,
+        )  # fmt: skip
+
+
+def _but_purpose(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Leave out that the purpose is not agreed: that it is missing was said."""
+    return tuple(reason for reason in reasons if reason.code != "purpose-not-agreed")
+
+
+def _look_up(lookup: Lookup, fields: dict[str, str]) -> ResultCode:
+    try:
+        return lookup(fields)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call fails and is not charged
+        log.error("look-up failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold input values
+        return ResultCode.ERROR
+
+
+def _unavailable(code: str) -> Turned:
+    rule = rules.UNAVAILABLE.get(code, rules.GATEWAY_BUSY)
+    return Turned((rule.because(),), retry_after_seconds=RETRY_SECONDS)
