@@ -323,11 +323,11 @@ def test_a_price_rule_without_faults(price, faults):
         ((SCOPE,), (ScopeFacts(None, "uses-unset"),), ["resource-not-registered"]),
         ((replace(SCOPE, registration=Ref("registration", "old", "d")),), FACTS, ["scope-not-as-registered"]),
         ((replace(SCOPE, supplier=PartyId("x"), name="y"),), FACTS, ["scope-not-as-registered"] * 2),
-        ((SCOPE,), (replace(FACTS[0], columns=frozenset({"code"})),), ["column-unknown"]),
+        ((SCOPE,), (replace(FACTS[0], columns=frozenset({"code"})),), ["scope-column-unknown"]),
         ((SCOPE,), (replace(FACTS[0], wider=(("year", frozenset({Use.GROUP})),), loosens=True),), ["scope-wider"]),
         (
             (SCOPE,), (replace(FACTS[0], columns=frozenset({"code"}), wider=(("year", frozenset({Use.GROUP})),)),),
-            ["column-unknown"],
+            ["scope-column-unknown"],
         ),
         ((SCOPE,), (replace(FACTS[0], loosens=True),), ["scope-loosens-protection"]),
         ((replace(SCOPE, policy=replace(POLICY, columns=())),), FACTS, ["scope-empty"]),

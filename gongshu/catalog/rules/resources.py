@@ -118,7 +118,7 @@ USE_WIDER_UNCONFIRMED = rule(
     fix_zh="请逐列确认，或收窄到默认用途。", fix_en="Confirm each of them by name, or narrow it to the default.",
 )  # fmt: skip
 UNIT_MISSING = rule(
-    "unit-missing", Kind.INVALID, zh="没有指明保护对象（个人或企业）的标识列。", en="No column identifies the person or enterprise to protect.",
+    "privacy-unit-missing", Kind.INVALID, zh="没有指明保护对象（个人或企业）的标识列。", en="No column identifies the person or enterprise to protect.",
     fix_zh="请指明，例如统一社会信用代码列。", fix_en="Name it, for example the column of the credit code.",
 )  # fmt: skip
 ROW_FILTER_TOO_LONG = rule(

@@ -228,7 +228,7 @@ ENTITLEMENT_NOT_IN_FORCE = rule(
     fix_zh="请向运营机构核实场景与授权。", fix_en="Ask the operator about the scenario and its grant.", law="27号 art.14",
 )  # fmt: skip
 GRANT_NOT_IN_FORCE = rule(
-    "grant-not-in-force", Kind.FORBIDDEN, zh="授权 {id} 不在有效期内或已终止。", en="The grant {id} is not in force.",
+    "job-grant-not-in-force", Kind.FORBIDDEN, zh="授权 {id} 不在有效期内或已终止。", en="The grant {id} is not in force.",
     fix_zh="请与实施机构联系。", fix_en="Ask the implementing agency.", law="27号 art.14",
 )  # fmt: skip
 RESOURCE_WITHOUT_VERSION = rule(
