@@ -30,7 +30,6 @@ from gongshu.compute.types import (
     JobPlan,
     JobStatus,
     OutputFile,
-    Projection,
     VerificationDefinition,
     VerificationField,
 )
@@ -77,7 +76,7 @@ QUERY = GovernedQuery(
         ColumnLineage("region", frozenset({"enterprise.region"}), frozenset()),
         ColumnLineage("enterprises", frozenset({"enterprise.code"}), frozenset({"enterprise.region"})),
     ),
-    projections=(Projection("enterprise", ResourceId("resource-1"), ("code", "region")),),
+    projections=(),
 )  # fmt: skip
 DEFINITION = VerificationDefinition(
     "enterprise",
