@@ -78,6 +78,10 @@ class Form:
         """Return a day; the first of all days when it cannot be read (``check`` then refuses)."""
         return self._read(name, "2026-03-16", date.fromisoformat, date.min)
 
+    def month(self, name: str) -> date:
+        """Return the first day of a month; the first of all days when it cannot be read (``check`` then refuses)."""
+        return self._read(name, "2026-03", lambda text: date.fromisoformat(f"{text}-01"), date.min)
+
     def choice(self, name: str, of: Callable[[str], T]) -> T | None:
         """Return the member of an enumeration that was chosen, or ``None`` for none; the room decides if it is needed."""
         text = self.text(name, is_required=False)

@@ -8,7 +8,7 @@ from enum import Enum
 from gongshu.access.types import Role
 from gongshu.audit.types import Outcome
 from gongshu.billing.types import ShareKind
-from gongshu.catalog.types import DataType, Meaning
+from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
 from gongshu.compute.types import JobKind, JobStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.grants.types import (
@@ -91,6 +91,21 @@ LABELS: dict[Enum, Word] = {
     Meaning.FREE_TEXT: word("meaning", "Free text"),
     Meaning.NUMBER: word("meaning", "Number"),
     Meaning.UNKNOWN: word("meaning", "Not recognised"),
+    Dimension.NORMATIVITY: word("quality", "Conformity"),
+    Dimension.COMPLETENESS: word("quality", "Completeness"),
+    Dimension.ACCURACY: word("quality", "Accuracy"),
+    Dimension.CONSISTENCY: word("quality", "Consistency"),
+    Dimension.TIMELINESS: word("quality", "Timeliness"),
+    Dimension.ACCESSIBILITY: word("quality", "Accessibility"),
+    Fault.FIELD_COUNT: word("fault", "Number of fields differs from the header"),
+    Fault.BROKEN_QUOTE: word("fault", "Broken quote"),
+    Fault.UNCLOSED_QUOTE: word("fault", "Quote never closed"),
+    Fault.UNDECODABLE: word("fault", "Bytes that are no text"),
+    Fault.NUL_BYTE: word("fault", "NUL byte"),
+    Fault.LONE_CARRIAGE_RETURN: word("fault", "Lone carriage return"),
+    Fault.EMPTY_LINE: word("fault", "Empty line"),
+    Fault.LINE_TOO_LONG: word("fault", "Line too long"),
+    Fault.FIELD_TOO_LONG: word("fault", "Field too long"),
     RegistrationStatus.SUBMITTED: word("registration", "Submitted"),
     RegistrationStatus.RETURNED: word("registration", "Returned for supplement"),
     RegistrationStatus.ACCEPTED: word("registration", "Accepted, under review"),
@@ -250,15 +265,51 @@ PURPOSES: dict[str, Word] = {
 }
 """Purposes that have a word; any other code is shown as it is."""
 
-DIMENSIONS: dict[str, Word] = {
-    "conformity": word("quality", "Conformity"),
-    "completeness": word("quality", "Completeness"),
-    "accuracy": word("quality", "Accuracy"),
-    "consistency": word("quality", "Consistency"),
-    "timeliness": word("quality", "Timeliness"),
-    "accessibility": word("quality", "Accessibility"),
+UPDATE_CYCLES: dict[str, Word] = {
+    "001": word("cycle", "Real time"),
+    "002": word("cycle", "Daily"),
+    "003": word("cycle", "Weekly"),
+    "004": word("cycle", "Monthly"),
+    "005": word("cycle", "Quarterly"),
+    "006": word("cycle", "Half-yearly"),
+    "007": word("cycle", "Yearly"),
+    "008": word("cycle", "Irregular"),
+    "009": word("cycle", "Other"),
 }
-"""The six dimensions of GB/T 36344-2018."""
+"""How often a resource is updated (NDI-TR-2025-06)."""
+
+THEMES: dict[str, Word] = {
+    "A0000": word("theme", "Comprehensive government affairs"),
+    "B0000": word("theme", "Economic management"),
+    "C0000": word("theme", "Labour and social security"),
+    "D0000": word("theme", "Land resources and energy"),
+    "E0000": word("theme", "Industry and transport"),
+    "F0000": word("theme", "Health"),
+    "G0000": word("theme", "Education and science"),
+    "H0000": word("theme", "Public security and law"),
+    "Z0000": word("theme", "Other"),
+}
+"""Themes a resource is filed under."""
+
+QUALITY_RULES: dict[str, Word] = {
+    "value-present": word("quality rule", "A value is there"),
+    "credit-code-check-character": word("quality rule", "Check character of the credit code (MOD 31)"),
+    "id-number-check-character": word("quality rule", "Check character of the identity number (MOD 11-2)"),
+    "bank-card-luhn": word("quality rule", "Check digit of the bank card"),
+    "phone-form": word("quality rule", "Form of the phone number"),
+    "mailbox-form": word("quality rule", "Form of the mailbox"),
+    "amount-with-unit": word("quality rule", "Amount can be read"),
+    "date-plausible": word("quality rule", "Date is plausible"),
+    "no-formula": word("quality rule", "No spreadsheet formula"),
+    "no-outer-spaces": word("quality rule", "No spaces at the ends"),
+    "line-readable": word("quality rule", "Line can be read"),
+    "column-name": word("quality rule", "Column names can be used as they are"),
+    "file-readable": word("quality rule", "File can be read back"),
+    "key-unique": word("quality rule", "Key is unique"),
+    "same-columns-as-before": word("quality rule", "Same columns as the version before"),
+    "within-update-cycle": word("quality rule", "Updated within its cycle"),
+}
+"""What the measures of the quality report are called."""
 
 CRITERIA: dict[str, Word] = {
     "public_value": word("criterion", "Public value"),
@@ -294,5 +345,5 @@ DUTIES: dict[str, Word] = {
 """What must happen to what stopped with a grant."""
 
 TABLES_OF_WORDS: tuple[dict[str, Word], ...] = (
-    KINDS, PURPOSES, DIMENSIONS, CRITERIA, CHECKS, DUTIES
+    KINDS, PURPOSES, UPDATE_CYCLES, THEMES, QUALITY_RULES, CRITERIA, CHECKS, DUTIES
 )  # fmt: skip

@@ -6,14 +6,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from gongshu.audit.types import Entry, Trace, TraceStep
 from gongshu.base.days import CHINA
-from gongshu.base.digest import Ref
 from gongshu.base.money import Tier
-from gongshu.catalog.types import QualityItem
-from gongshu.console.labels import CRITERIA, DIMENSIONS, Word
+from gongshu.billing.types import ShareKind, Statement
+from gongshu.catalog.types import Dimension, QualityItem
+from gongshu.console.labels import CRITERIA, LABELS, Word, word
 from gongshu.grants.types import PriceRule
+from gongshu.products.types import Contract, ContractStatus
 from gongshu.scenarios.types import ScoreSummary
+from gongshu.supervision.types import Lifeline, LifelineNode
 
 
 def tier_rows(tiers: tuple[Tier, ...]) -> list[tuple[int, int | None, str]]:
@@ -59,7 +60,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "supply": ("resource_version", "resource", "registration"),
     "authorise": ("plan", "agreement", "grant", "exit_record", "scenario", "entitlement"),
     "compute": ("job",),
-    "review": ("output", "release"),
+    "review": ("output", "review", "release"),
     "market": ("product", "listing", "order", "contract", "key"),
     "money": ("segment", "call", "statement"),
 }
@@ -76,10 +77,9 @@ COLUMNS_MAX, ROWS_MAX = 4, 3
 
 @dataclass(frozen=True)
 class Box:
-    """One object on a lifeline, with the entry that decided it last."""
+    """One object on a lifeline, and where it is drawn."""
 
-    ref: Ref
-    entry: Entry | None
+    node: LifelineNode
     stage: str
     x: int
     y: int
@@ -98,7 +98,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Lifeline:
+class Drawing:
     """A lifeline ready to be drawn: sizes in pixels; ``lines`` are SVG paths from an object to what came of it."""
 
     width: int
@@ -108,44 +108,34 @@ class Lifeline:
     lines: tuple[str, ...]
 
 
-def lifeline(trace: Trace) -> Lifeline:
-    """Lay out a trace from the resource on top to the call or the money at the bottom."""
-    entries: dict[tuple[str, str], TraceStep] = {}
-    refs: dict[tuple[str, str], Ref] = {(trace.start.kind, trace.start.id): trace.start}
-    for step in trace.steps:
-        refs.setdefault((step.ref.kind, step.ref.id), step.ref)
-        entries[step.ref.kind, step.ref.id] = step
-    for edge in trace.edges:
-        for ref in (edge.child, edge.parent):
-            refs.setdefault((ref.kind, ref.id), ref)
-    layers: dict[str, list[Ref]] = {}
-    for ref in sorted(refs.values(), key=lambda ref: (RANK.get(ref.kind, len(RANK)), ref.kind, ref.id)):
-        layers.setdefault(ref.kind, []).append(ref)
-    columns = min(COLUMNS_MAX, max(len(layer) for layer in layers.values()))
+def draw_lifeline(lifeline: Lifeline) -> Drawing:
+    """Lay out a lifeline from the resource on top to the call or the money at the bottom."""
+    layers: dict[str, list[LifelineNode]] = {}
+    for node in sorted(lifeline.nodes, key=lambda node: (RANK.get(node.kind, len(RANK)), node.kind, node.id)):
+        layers.setdefault(node.kind, []).append(node)
+    columns = min(COLUMNS_MAX, max((len(layer) for layer in layers.values()), default=1))
     width = GUTTER + MARGIN + columns * (BOX_WIDTH + GAP_X)
-    boxes, bands, y = {}, [], MARGIN
+    boxes: dict[tuple[str, str], Box] = {}
+    bands, y = [], MARGIN
     for kind, layer in layers.items():
-        shown = layer[: COLUMNS_MAX * ROWS_MAX]
-        rows = -(-len(shown) // COLUMNS_MAX)
-        for place, ref in enumerate(shown):
+        stage, shown = STAGE_OF.get(kind, "supply"), layer[: COLUMNS_MAX * ROWS_MAX]
+        for place, node in enumerate(shown):
             row, column = divmod(place, COLUMNS_MAX)
             in_row = min(COLUMNS_MAX, len(shown) - row * COLUMNS_MAX)
             left = GUTTER + (width - GUTTER - MARGIN - in_row * (BOX_WIDTH + GAP_X) + GAP_X) // 2
-            found = entries.get((ref.kind, ref.id))
-            boxes[ref.kind, ref.id] = Box(
-                ref, found.entry if found else None, STAGE_OF.get(kind, "supply"),
-                left + column * (BOX_WIDTH + GAP_X), y + row * (BOX_HEIGHT + GAP_Y),
-                is_start=(ref.kind, ref.id) == (trace.start.kind, trace.start.id),
+            boxes[node.kind, node.id] = Box(
+                node, stage, left + column * (BOX_WIDTH + GAP_X), y + row * (BOX_HEIGHT + GAP_Y),
+                is_start=(node.kind, node.id) == (lifeline.start.kind, lifeline.start.id),
             )  # fmt: skip
-        height = rows * (BOX_HEIGHT + GAP_Y) - GAP_Y
-        bands.append(Band(kind, STAGE_OF.get(kind, "supply"), y, height, len(layer) - len(shown)))
+        height = -(-len(shown) // COLUMNS_MAX) * (BOX_HEIGHT + GAP_Y) - GAP_Y
+        bands.append(Band(kind, stage, y, height, len(layer) - len(shown)))
         y += height + LAYER_GAP
     lines = [
         _line(boxes[edge.parent.kind, edge.parent.id], boxes[edge.child.kind, edge.child.id])
-        for edge in trace.edges
+        for edge in lifeline.edges
         if (edge.parent.kind, edge.parent.id) in boxes and (edge.child.kind, edge.child.id) in boxes
     ]
-    return Lifeline(width, y - LAYER_GAP + MARGIN, tuple(bands), tuple(boxes.values()), tuple(dict.fromkeys(lines)))
+    return Drawing(width, y - LAYER_GAP + MARGIN, tuple(bands), tuple(boxes.values()), tuple(dict.fromkeys(lines)))
 
 
 def _line(parent: Box, child: Box) -> str:
@@ -198,9 +188,9 @@ def score_radar(summary: ScoreSummary, say: Translate) -> Chart:
     return _radar(names, [round(100 * float(one.mean) / one.points_max, 1) for one in summary.criteria], BLUE)
 
 
-def quality_by_dimension(items: tuple[QualityItem, ...]) -> dict[str, float]:
+def quality_by_dimension(items: tuple[QualityItem, ...]) -> dict[Dimension, float]:
     """Return the percentage of checks passed in each dimension of GB/T 36344; 100 where nothing was there to check."""
-    percent = {}
+    percent: dict[Dimension, float] = {}
     for dimension in dict.fromkeys(item.dimension for item in items):
         found = [item for item in items if item.dimension == dimension and item.checked]
         checked, failing = sum(item.checked for item in found), sum(item.failing for item in found)
@@ -211,8 +201,7 @@ def quality_by_dimension(items: tuple[QualityItem, ...]) -> dict[str, float]:
 def quality_radar(items: tuple[QualityItem, ...], say: Translate) -> Chart:
     """Return the quality report as a radar of its dimensions."""
     percent = quality_by_dimension(items)
-    names = [say(DIMENSIONS[name]) if name in DIMENSIONS else name for name in percent]
-    return _radar(names, list(percent.values()), GREEN)
+    return _radar([say(LABELS[dimension]) for dimension in percent], list(percent.values()), GREEN)
 
 
 def result_ring(slices: list[tuple[str, int]]) -> Chart:
@@ -228,3 +217,51 @@ def result_ring(slices: list[tuple[str, int]]) -> Chart:
             }
         ],
     }  # fmt: skip
+
+
+SHARE_COLOURS = {ShareKind.SUPPLIER: GREEN, ShareKind.TREASURY: GOLD, ShareKind.OPERATOR: BLUE}
+
+
+def split_flow(statement: Statement, say: Translate, name: Callable[[str], str]) -> Chart:
+    """Return the income of a statement as a stream from the consumer into its parts, in yuan."""
+    income = name(statement.consumer)
+    nodes = [{"name": income, "itemStyle": {"color": "#0f7f8f"}}]
+    links = []
+    for share in statement.shares:
+        if share.amount_minor <= 0:
+            continue
+        label = f"{say(LABELS[share.kind])} · {name(share.party)}"
+        nodes.append({"name": label, "itemStyle": {"color": SHARE_COLOURS[share.kind]}})
+        links.append({"source": income, "target": label, "value": share.amount_minor / 100})
+    return {
+        "series": [
+            {
+                "type": "sankey", "data": nodes, "links": links, "left": 10, "right": 250, "top": 16, "bottom": 16,
+                "nodeWidth": 14, "nodeGap": 18, "draggable": False, "emphasis": {"disabled": True},
+                "label": {"color": "#1f2a37", "fontSize": 12, "width": 230, "overflow": "break"},
+                "lineStyle": {"color": "target", "opacity": 0.28, "curveness": 0.5},
+            }
+        ],
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ ways
+
+Step = tuple[str, str, str]
+"""A step of a way: its words, its state (``done``, ``here``, ``ahead``, ``stopped``), a note."""
+
+
+def contract_way(contract: Contract, say: Translate) -> list[Step]:
+    """Return how far a contract is."""
+    has_ended = contract.status is ContractStatus.TERMINATED
+    signed = (contract.operator_signer is not None, contract.consumer_signer is not None)
+    waiting = "stopped" if has_ended else "here"
+    last = (say(word("way", "Ended")), "stopped", "") if has_ended else (say(word("way", "Performing")), "here", "")
+    if not all(signed):
+        last = (say(word("way", "Performing")), "ahead", "")
+    return [
+        (say(word("way", "Drawn up")), "done", contract.created_at.astimezone(CHINA).date().isoformat()),
+        (say(word("way", "Operator signs")), "done" if signed[0] else waiting, ""),
+        (say(word("way", "Consumer signs")), "done" if signed[1] else (waiting if signed[0] else "ahead"), ""),
+        last,
+    ]

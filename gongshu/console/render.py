@@ -22,7 +22,8 @@ from gongshu.base.digest import canonical_json
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
-from gongshu.console.labels import CHECKS, CRITERIA, DIMENSIONS, DUTIES, KINDS, LABELS, PURPOSES, TONES, Word
+from gongshu.catalog.types import Fault
+from gongshu.console.labels import CHECKS, CRITERIA, DUTIES, KINDS, LABELS, PURPOSES, QUALITY_RULES, TONES, Word
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
@@ -45,9 +46,19 @@ def actor_of(request: Request) -> Actor:
     return cast(Actor, request.state.actor)
 
 
+def gateway_of(request: Request) -> str:
+    """Return the address of the gateway, as the server knows it."""
+    return str(getattr(request.app.state, "gateway_address", "http://127.0.0.1:8001"))
+
+
 def translate(request: Request) -> Callable[[Word], str]:
     """Return what says a word in the language of ``request``."""
     return partial(_word, language_of(request))
+
+
+def party_names(request: Request) -> Callable[[str], str]:
+    """Return what names parties by their id."""
+    return _Names(site_of(request), actor_of(request)).party
 
 
 def is_fragment(request: Request) -> bool:
@@ -115,8 +126,10 @@ def _environment(language: Language) -> Environment:
         purpose=partial(_named, language, PURPOSES),
         check=partial(_named, language, CHECKS),
         duty=partial(_named, language, DUTIES),
-        dimension=partial(_named, language, DIMENSIONS),
+        quality_rule=partial(_named, language, QUALITY_RULES),
+        fault=lambda code: _label(language, Fault(code)) if code in set(Fault) else code,
         criterion=partial(_named, language, CRITERIA),
+        format_note=lambda text, count: text % {"n": count},
         uses_by_column=lambda policies: {policy.column: policy.uses for policy in policies},
         quota=lambda pair: _share(*pair),
         items_by_code=lambda items: {item.code: item.text for item in items},
@@ -181,7 +194,9 @@ class _Names:
             return "—"
         if person_id not in self._people:
             try:
-                found = parties.get_person(self._site, self._actor, PersonId(person_id))
+                access.require(self._actor, Permission.READ_PARTY_VIEW)
+                with self._site.db.reading() as tx:
+                    found = parties.person_in(tx, PersonId(person_id))
                 self._people[person_id] = f"{found.name} · {self.party(found.party)}"
             except Refused:
                 self._people[person_id] = _short_id(person_id)

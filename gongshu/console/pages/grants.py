@@ -18,6 +18,7 @@ from gongshu.console.drafts import AGREEMENT_DRAFTS, EXIT_DUTY_DRAFTS, PURPOSE_D
 from gongshu.console.forms import Form, read_form, read_policy_uses
 from gongshu.console.pages.plans import read_collective_decision, read_parts
 from gongshu.console.pictures import split_rows
+from gongshu.console.preview import stops_of
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.grants import service as grants
 from gongshu.grants.types import (
@@ -191,7 +192,7 @@ def preview_end(request: Request, grant_id: GrantId) -> Response:
     site, actor = site_of(request), actor_of(request)
     return page(
         request, "grant-end.html", grant=grants.get_grant(site, actor, grant_id),
-        stops=supervision.preview_end(site, actor, grant_id),
+        stops=stops_of(site, actor, grant_id),
     )  # fmt: skip
 
 

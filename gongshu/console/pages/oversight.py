@@ -11,7 +11,7 @@ from gongshu.audit import service as audit
 from gongshu.audit.types import Outcome
 from gongshu.base.paging import PageRequest
 from gongshu.console.forms import Form, read_form
-from gongshu.console.pictures import lifeline
+from gongshu.console.pictures import draw_lifeline
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.supervision import service as supervision
 
@@ -87,7 +87,7 @@ def find_lifeline(request: Request, form: Form = Depends(read_form)) -> Response
 def show_call(request: Request, position: str) -> Response:
     """Show a call from its receipt back to the manifest of the data it rests on."""
     found = supervision.lifeline_of_call(site_of(request), actor_of(request), position)
-    return page(request, "lifeline-call.html", found=found, picture=lifeline(found.trace), position=position)
+    return page(request, "lifeline-call.html", found=found, picture=draw_lifeline(found), position=position)
 
 
 @router.get("/lifelines/{kind}/{object_id}")
@@ -99,6 +99,6 @@ def show_lifeline(
     ask = supervision.lifeline_back if direction == "back" else supervision.lifeline_forward
     found = ask(site, actor, kind, object_id)
     return page(
-        request, "lifeline.html", found=found, picture=lifeline(found.trace), kind=kind, object_id=object_id,
+        request, "lifeline.html", found=found, picture=draw_lifeline(found), kind=kind, object_id=object_id,
         direction=direction,
     )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Contracts: signed by both sides, used with keys, measured, ended."""
+
+import secrets
+from collections import Counter
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from gongshu.access import service as access
+from gongshu.access.types import Permission
+from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
+from gongshu.billing import service as billing
+from gongshu.console import gateway
+from gongshu.console.forms import Form, read_form
+from gongshu.console.labels import LABELS
+from gongshu.console.pictures import contract_way, result_ring, tier_rows
+from gongshu.console.render import actor_of, done, gateway_of, page, site_of, translate
+from gongshu.delivery import service as delivery
+from gongshu.metering import service as metering
+from gongshu.metering.types import ResultCode
+from gongshu.products import service as products
+from gongshu.products.types import Contract, ContractStatus
+
+router = APIRouter()
+
+CALLS_SHOWN = 10
+EVERY = PageRequest(limit=PAGE_ROWS_MAX)
+
+
+@router.get("/contracts")
+def list_contracts(request: Request, after: str = "") -> Response:
+    """List the contracts of one's organisation."""
+    listed = products.list_contracts(site_of(request), actor_of(request), PageRequest(after=after))
+    return page(request, "contracts.html", listed=listed)
+
+
+def _usage(request: Request, contract: Contract) -> dict[str, object]:
+    """Return what sealed records say of a contract: calls by result, and how many are charged."""
+    counts = metering.usage_of(site_of(request), contract.id, contract.terms.policy.period)
+    by_result: Counter[str] = Counter()
+    for count in counts:
+        by_result.update(count.by_result)
+    slices = [(result, by_result[result.value]) for result in ResultCode if by_result[result.value]]
+    say = translate(request)
+    answered = sum(number for result, number in slices if result not in {ResultCode.REFUSED, ResultCode.ERROR})
+    return {
+        "calls": answered, "charged": sum(count.charged for count in counts), "slices": slices,
+        "chart": result_ring([(say(LABELS[result]), number) for result, number in slices]),
+    }  # fmt: skip
+
+
+@router.get("/contracts/{contract_id}")
+def show_contract(request: Request, contract_id: ContractId) -> Response:
+    """Show a contract: who signs next, its terms, usage, keys and statements."""
+    site, actor = site_of(request), actor_of(request)
+    contract = products.get_contract(site, actor, contract_id)
+    terms = contract.terms
+    signers = {
+        ContractStatus.NEGOTIATING: terms.operator, ContractStatus.SIGNED_BY_OPERATOR: terms.consumer
+    }  # fmt: skip
+    was_performed = contract.performing_since is not None
+    may_bill = access.may(actor, Permission.READ_BILLING_VIEW)
+    may_hold_keys = access.may(actor, Permission.CONSUME_KEY_CREATE)
+    return page(
+        request, "contract.html", contract=contract, product=products.get_product(site, actor, terms.product_id),
+        way=contract_way(contract, translate(request)), next_signer=signers.get(contract.status), tier_rows=tier_rows,
+        keys=delivery.list_keys(site, actor, contract_id, EVERY).rows if may_hold_keys else (),
+        usage=_usage(request, contract) if was_performed else None,
+        calls=delivery.list_calls(site, actor, contract_id, PageRequest(limit=CALLS_SHOWN)).rows if was_performed else (),
+        statements=billing.list_statements(site, actor, EVERY, contract_id=contract_id).rows if may_bill else None,
+        month=site.today().strftime("%Y-%m"),
+    )  # fmt: skip
+
+
+@router.post("/contracts/{contract_id}/sign")
+def sign_contract(request: Request, contract_id: ContractId) -> Response:
+    """Sign for one's own side."""
+    products.sign_contract(site_of(request), actor_of(request), contract_id)
+    return done(request, f"/contracts/{contract_id}", "The contract is signed for your side.")
+
+
+@router.post("/contracts/{contract_id}/terminate")
+def terminate_contract(request: Request, contract_id: ContractId, form: Form = Depends(read_form)) -> Response:
+    """End a contract early."""
+    reason = form.text("reason", is_required=False)
+    products.terminate_contract(site_of(request), actor_of(request), contract_id, reason)
+    return done(request, f"/contracts/{contract_id}", "The contract has ended.")
+
+
+@router.post("/contracts/{contract_id}/keys")
+def create_key(request: Request, contract_id: ContractId) -> Response:
+    """Make a key and show its secret, this once."""
+    secret, _ = delivery.create_key(site_of(request), actor_of(request), contract_id)
+    response = page(request, "key-secret.html", secret=secret, contract_id=contract_id)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@router.post("/contracts/{contract_id}/keys/{key_id}/revoke")
+def revoke_key(request: Request, contract_id: ContractId, key_id: KeyId) -> Response:
+    """Revoke a key."""
+    delivery.revoke_key(site_of(request), actor_of(request), key_id)
+    return done(request, f"/contracts/{contract_id}", "The key is revoked.")
+
+
+@router.post("/contracts/{contract_id}/call")
+def try_call(request: Request, contract_id: ContractId, form: Form = Depends(read_form)) -> Response:
+    """Make one real call through the gateway and show the answer with its receipt."""
+    site, actor = site_of(request), actor_of(request)
+    access.require(actor, Permission.CONSUME_KEY_CREATE)
+    contract = products.get_contract(site, actor, contract_id)
+    key, purpose = form.text("key"), form.text("purpose")
+    given = {name: form.text(f"field-{name}", is_required=False) for name in form.names("field-")}
+    form.check()
+    answer = gateway.call(
+        gateway_of(request), contract.terms.product_id, key, purpose, f"console-{secrets.token_hex(8)}",
+        {name: value for name, value in given.items() if value},
+    )  # fmt: skip
+    return page(
+        request, "call-answer.html", answer=answer,
+        result=ResultCode(answer.result) if answer.result in set(ResultCode) else None,
+    )  # fmt: skip

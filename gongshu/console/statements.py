@@ -1,0 +1,64 @@
+"""Example statements for the editor, made from the columns of an entitlement: some are permitted, some are not."""
+
+from dataclasses import dataclass
+
+from gongshu.console.labels import Word, word
+from gongshu.policies.types import Use
+from gongshu.scenarios.types import Entitlement, ResourceEntitlement
+
+
+@dataclass(frozen=True)
+class Example:
+    """A statement to start from."""
+
+    title: Word
+    sql: str
+
+
+def _columns(resource: ResourceEntitlement, use: Use) -> list[str]:
+    return [f'"{column.column}"' for column in resource.policy.columns if use in column.uses]
+
+
+def examples_for(entitlement: Entitlement) -> tuple[Example, ...]:
+    """Return examples for the first resource, as far as its columns allow them."""
+    if not entitlement.resources:
+        return ()
+    resource = entitlement.resources[0]
+    found = []
+    unit = ", ".join(f'"{column}"' for column in resource.policy.unit)
+    groups = [column for column in _columns(resource, Use.GROUP) if column in _columns(resource, Use.FILTER)]
+    if groups and unit:
+        keys = ", ".join(groups[:2])
+        found.append(
+            Example(
+                word("example", "Count by group"),
+                f"SELECT {keys}, count(DISTINCT {unit}) AS n\nFROM {resource.name}\nGROUP BY {keys}\nORDER BY n DESC",
+            )
+        )
+        totals = [column for column in _columns(resource, Use.TOTAL) if column not in groups]
+        if totals:
+            found.append(
+                Example(
+                    word("example", "Average by group"),
+                    f"SELECT {groups[0]}, count(*) AS n, avg({totals[0]}) AS average\nFROM {resource.name}\n"
+                    f"GROUP BY {groups[0]}",
+                )
+            )
+    hidden = [
+        column.column for column in resource.policy.columns if Use.REVEAL not in column.uses and column.uses
+    ]
+    if hidden:
+        found.append(
+            Example(
+                word("example", "Show a column (refused)"), f'SELECT "{hidden[0]}"\nFROM {resource.name}\nLIMIT 10'
+            )
+        )
+    unfiltered = [column.column for column in resource.policy.columns if Use.FILTER not in column.uses]
+    if unfiltered:
+        found.append(
+            Example(
+                word("example", "Filter on a protected column (refused)"),
+                f"SELECT count(*) AS n\nFROM {resource.name}\nWHERE \"{unfiltered[0]}\" = 'x'",
+            )
+        )
+    return tuple(found)
