@@ -5,6 +5,7 @@ from datetime import date
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
 
 from gongshu.access.types import Actor, Permission
 from gongshu.base.ids import ContractId, StatementId
@@ -44,7 +45,7 @@ class NewStatement:
     """The contract to bill, and any day of the month."""
 
     contract_id: ContractId
-    month: date
+    month: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))]
 
 
 @router.post("/statements", status_code=201, openapi_extra={"x-permission": Permission.OPERATE_STATEMENT_CREATE.value})

@@ -1,11 +1,14 @@
 """Products, market, orders and contracts over HTTP."""
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime
 
 from gongshu.access.types import Actor, Permission
+from gongshu.base.days import Period
 from gongshu.base.ids import ContractId, ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
@@ -37,9 +40,10 @@ ActorOf = Annotated[Actor, Depends(actor_of)]
 PageOf = Annotated[PageRequest, Depends(page_of)]
 
 
-def needs(permission: Permission) -> dict[str, str]:
-    """Return the row of the access matrix."""
-    return {"x-permission": permission.value}
+def needs(*permissions: Permission) -> dict[str, str | list[str]]:
+    """Return the row of the access matrix: the permission, or those of which either side holds its own."""
+    values = [permission.value for permission in permissions]
+    return {"x-permission": values[0] if len(values) == 1 else values}
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,35 @@ class ListingBody:
 
 
 @dataclass(frozen=True)
+class PeriodBody:
+    """From ``start`` (inclusive) to ``end`` (exclusive), each with its time zone."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+@dataclass(frozen=True)
+class PolicyBody:
+    """The usage policy that a consumer proposes."""
+
+    purposes: tuple[str, ...]
+    period: PeriodBody
+    calls_max: int
+    calls_per_day_max: int
+    calls_per_second_max: int
+
+    def policy(self) -> UsagePolicy:
+        """Return the policy, in UTC."""
+        period = Period(self.period.start.astimezone(UTC), self.period.end.astimezone(UTC))
+        return UsagePolicy(self.purposes, period, self.calls_max, self.calls_per_day_max, self.calls_per_second_max)
+
+
+@dataclass(frozen=True)
 class OrderBody:
     """What a consumer asks for."""
 
     listing_id: ListingId
-    policy: UsagePolicy
+    policy: PolicyBody
 
 
 @dataclass(frozen=True)
@@ -127,7 +155,7 @@ def delist(site: SiteOf, actor: ActorOf, listing_id: ListingId, body: ReasonBody
 @router.post("/orders", status_code=201, openapi_extra=needs(Permission.CONSUME_ORDER_PLACE))
 def place_order(site: SiteOf, actor: ActorOf, body: OrderBody) -> Order:
     """Order a listed product under a usage policy."""
-    return service.place_order(site, actor, body.listing_id, body.policy)
+    return service.place_order(site, actor, body.listing_id, body.policy.policy())
 
 
 @router.get("/orders", openapi_extra=needs(Permission.READ_CONTRACT_VIEW))
@@ -160,14 +188,16 @@ def get_contract(site: SiteOf, actor: ActorOf, contract_id: ContractId) -> Contr
     return service.get_contract(site, actor, contract_id)
 
 
-# Either side signs and ends; the consumer's permission stands in the matrix, the operator's own is asked by the service.
-@router.post("/contracts/{contract_id}/sign", openapi_extra=needs(Permission.CONSUME_CONTRACT_SIGN))
+EITHER_SIDE = needs(Permission.CONSUME_CONTRACT_SIGN, Permission.OPERATE_CONTRACT_SIGN)
+
+
+@router.post("/contracts/{contract_id}/sign", openapi_extra=EITHER_SIDE)
 def sign_contract(site: SiteOf, actor: ActorOf, contract_id: ContractId) -> Contract:
     """Sign a contract for one's own side."""
     return service.sign_contract(site, actor, contract_id)
 
 
-@router.post("/contracts/{contract_id}/terminate", openapi_extra=needs(Permission.CONSUME_CONTRACT_SIGN))
+@router.post("/contracts/{contract_id}/terminate", openapi_extra=EITHER_SIDE)
 def terminate_contract(site: SiteOf, actor: ActorOf, contract_id: ContractId, body: ReasonBody) -> Contract:
     """End a contract early."""
     return service.terminate_contract(site, actor, contract_id, body.reason)

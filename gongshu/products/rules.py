@@ -136,9 +136,9 @@ ORDER_PERIOD_OUTSIDE = rule(
     fix_zh="请将期限改到授权期限之内。", fix_en="Shorten it to lie within that period.", law="27号 art.14(二)",
 )  # fmt: skip
 ORDER_LIMIT_INVALID = rule(
-    "order-limit-invalid", Kind.INVALID, zh="限量 {limit} 必须为正整数，现为 {value}。",
-    en="The limit {limit} must be a positive whole number; it is {value}.",
-    fix_zh="请填写大于 0 的数。", fix_en="Give a number above 0.", law="TC609-6-2025-14 (count, frequency)",
+    "order-limit-invalid", Kind.INVALID, zh="限量 {limit} 必须为 1 至一万亿之间的整数，现为 {value}。",
+    en="The limit {limit} must be a whole number from 1 to a trillion; it is {value}.",
+    fix_zh="请填写该范围内的数。", fix_en="Give a number in that range.", law="TC609-6-2025-14 (count, frequency)",
 )  # fmt: skip
 ORDER_FROM_SELF = rule(
     "order-from-self", Kind.CONFLICT, zh="运营机构不能订购自己的产品。", en="An operator cannot order its own product.",
@@ -164,6 +164,8 @@ CONTRACT_REASON_MISSING = rule(
     fix_zh="请写明原因，双方都会看到。", fix_en="State the reason; both sides will see it.", law="TC609-6-2025-14 §7.6",
 )  # fmt: skip
 
+COUNT_MAX = 10**12
+"""No count of calls in a price or a policy is higher: a trillion."""
 RATE = re.compile(r"\d{1,9}(\.\d{1,6})?")
 ARTIFACT_SUFFIXES = (".lmdb", ".mdb", ".parquet", ".csv")
 """What a product is served from, best first; definitions and reports beside it are not artifacts."""
@@ -215,6 +217,8 @@ def _tier_reasons(product: ProductVersion, tiers: tuple[Tier, ...]) -> list[Reas
     if odd:
         return [LISTING_TIERS_INVALID.because(fault=f"rate {rate[:20]}") for rate in odd]
     reasons = [LISTING_TIERS_INVALID.because(fault=fault) for fault in tier_faults(tiers)]
+    high = [tier for tier in tiers if tier.up_to is not None and tier.up_to > COUNT_MAX]
+    reasons += [LISTING_TIERS_INVALID.because(fault=f"a bound is above {COUNT_MAX}") for _ in high[:1]]
     if product.product_class is ProductClass.PUBLIC:
         return reasons + [LISTING_PUBLIC_CHARGES.because(rate=t.rate) for t in tiers if Fraction(t.rate) > 0]
     ceiling = Fraction(product.price.ceiling_minor, 100)
@@ -266,7 +270,11 @@ def _policy_reasons(policy: UsagePolicy, standing: Standing) -> list[Reason | No
             start=max(within.start for within in outer).isoformat(),
             end=min(within.end for within in outer).isoformat(),
         ),
-        *(ORDER_LIMIT_INVALID.because(limit=name, value=value) for name, value in limits.items() if value <= 0),
+        *(
+            ORDER_LIMIT_INVALID.because(limit=name, value=value)
+            for name, value in limits.items()
+            if not 0 < value <= COUNT_MAX
+        ),
     ]
 
 

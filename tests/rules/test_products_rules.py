@@ -73,6 +73,8 @@ def test_the_artifact_is_what_can_be_served_not_what_describes_it():
         ((Tier(None, "1e2"),), ["listing-tiers-invalid"]),
         ((Tier(None, "0.1234567"),), ["listing-tiers-invalid"]),
         ((Tier(None, ""),), ["listing-tiers-invalid"]),
+        ((Tier(10**12, "1"), Tier(None, "1")), []),
+        ((Tier(10**12 + 1, "1"), Tier(None, "1")), ["listing-tiers-invalid"]),
     ],
 )
 def test_every_tier_of_a_price_stays_under_the_ceiling(tiers, expected):
@@ -120,6 +122,8 @@ def test_only_its_operator_delists_once():
         ({"period": Period(NOW, NOW + timedelta(days=400))}, ["order-period-outside"]),
         ({"period": Period(NOW - timedelta(days=20), NOW + timedelta(days=4))}, ["order-period-outside"]),
         ({"calls_max": 0}, ["order-limit-invalid"]),
+        ({"calls_max": 10**12}, []),
+        ({"calls_max": 10**12 + 1}, ["order-limit-invalid"]),
         ({"calls_per_day_max": -1, "calls_per_second_max": 0}, ["order-limit-invalid", "order-limit-invalid"]),
     ],
 )
