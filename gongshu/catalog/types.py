@@ -74,7 +74,9 @@ class ColumnProfile:
     length_min: int
     length_max: int
     failing_count: int = 0  # values that fail the check of the column's meaning (check digit, amount, date)
-    is_distinct_estimated: bool = False  # above ``Limits.exact_distinct_rows_max`` the distinct count is an estimate
+    is_distinct_estimated: bool = (
+        False  # above ``exact_distinct_rows_max`` of ``Limits`` the distinct count is an estimate
+    )
 
 
 @dataclass(frozen=True)
@@ -203,10 +205,12 @@ class Limits:
     columns_max: int = 1000
     column_name_chars_max: int = 100
     files_max: int = 100
+    upload_bytes_max: int = 4_000_000_000  # all files of one upload together
     raw_chars_max: int = 512  # kept of a line that could not be read
     quarantine_lines_max: int = 1_000_000  # more than this is a wrong file, not a dirty one
     exact_distinct_rows_max: int = 1_000_000
-    sample_rows: int = 20_000  # rows that types are guessed from; every other row is then checked
+    guess_rows: int = 4_000  # of each source, to guess types from; every other row is then checked
+    sample_rows: int = 20_000  # spread over a version, to judge names, addresses and texts by
     engine_memory_bytes: int = 1024 * 1024 * 1024
     engine_threads: int = 4
 
@@ -226,10 +230,8 @@ class ColumnCounts:
     is_distinct_estimated: bool
     length_min: int
     length_max: int
-    credit_codes_shaped: int = 0
-    credit_codes_valid: int = 0
-    id_cards_shaped: int = 0
-    id_cards_valid: int = 0
+    credit_codes: int = 0  # with the right check character
+    id_cards: int = 0  # with the right check character and a real date
     phones: int = 0
     bank_cards: int = 0
     mailboxes: int = 0

@@ -20,6 +20,7 @@ def count_values(
     engine: duckdb.DuckDBPyConnection,
     parts: Sequence[Path],
     columns: Sequence[Column],
+    *,
     rows: int,
     today: date,
     limits: Limits,
@@ -68,15 +69,13 @@ def _of_all(column: Column, columns: Sequence[Column], today: date, *, is_estima
     if derived:
         counts["unparsed"] = f"count_if({x} IS NOT NULL AND {sql.identifier(derived)} IS NULL)"
     return counts | {
-        "credit_codes_shaped": f"count_if({sql.has_credit_shape(x)})",
-        "credit_codes_valid": f"count_if({sql.is_credit_code(x)})",
-        "id_cards_shaped": f"count_if({sql.has_id_card_shape(x)})",
-        "id_cards_valid": f"count_if({sql.is_id_card(x)})",
-        "phones": f"count_if(strlen({x}) BETWEEN 10 AND 17 AND {sql.matches(x, sql.PHONE)})",
+        "credit_codes": f"count_if({sql.is_credit_code(x)})",
+        "id_cards": f"count_if({sql.is_id_card(x)})",
+        "phones": f"count_if({sql.is_phone(x)})",
         "bank_cards": f"count_if({sql.is_bank_card(x)})",
-        "mailboxes": f"count_if(contains({x}, '@') AND {sql.matches(x, sql.MAILBOX)})",
+        "mailboxes": f"count_if({sql.is_mailbox(x)})",
         "formulas": f"count_if({sql.is_formula(x)})",
-        "padded": f"count_if(strlen({x}) <> strlen(trim({x})))",
+        "padded": f"count_if({sql.is_padded(x)})",
     }
 
 

@@ -3,6 +3,7 @@
 Messages of the engine may quote values, so none of them leaves this module.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gongshu.catalog.types import ColumnPlan, DataType, DateForm, Fault, Limits,
 
 COLUMNS_AT_ONCE = 40
 ROW_GROUP_ROWS = 122_880
-UNPRINTABLE = "\x1f"
+UNPRINTABLE = "\x1f"  # no column of a source can have this in its name
 
 
 class EngineFault(Exception):  # noqa: N818 - carries no message of the engine
@@ -30,12 +31,14 @@ def open_engine(folder: Path, readable: Sequence[Path], limits: Limits) -> Itera
     """Open an engine that can write below ``folder``, read ``readable`` too, and reach nothing else."""
     spill = folder / "spill"
     settings: dict[str, Any] = {
-        "memory_limit": f"{limits.engine_memory_bytes}B", "threads": limits.engine_threads, "temp_directory": str(spill),
+        "memory_limit": f"{limits.engine_memory_bytes}B", "threads": min(limits.engine_threads, os.cpu_count() or 1),
+        "temp_directory": str(spill),
         "autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
         "allow_persistent_secrets": False,
     }  # fmt: skip
     connection = duckdb.connect(config=settings)
     try:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"SET allowed_directories = [{sql.literal(str(folder) + '/')}]")
         connection.execute(f"SET allowed_paths = [{', '.join(sql.literal(str(path)) for path in readable)}]")
         connection.execute("SET enable_external_access = false")
@@ -77,8 +80,8 @@ def one_row(engine: duckdb.DuckDBPyConnection, expressions: list[str], source: s
 def count_types(
     engine: duckdb.DuckDBPyConnection, scans: Sequence[SourceScan], names: Sequence[str], limits: Limits, *, whole: bool
 ) -> tuple[TypeCounts, ...]:
-    """Count the forms of values in each column: of the first ``sample_rows`` records per source, or of all."""
-    end = "" if whole else f" LIMIT {limits.sample_rows}"
+    """Count the forms of values in each column: of the first ``guess_rows`` records per source, or of all."""
+    end = "" if whole else f" LIMIT {limits.guess_rows}"
     parts = " UNION ALL ".join(f"(FROM {_reading(scan, names, limits)}{end})" for scan in scans)
     source = f"({parts})"
     if not whole:
@@ -125,23 +128,25 @@ def write_part(
 ) -> int | None:
     """Write the kept records of a source as Parquet and return how many; ``None`` when a value has another form."""
     outputs: list[str] = []
-    taken_apart: list[str] = []
+    parsed: list[str] = []
+    named: list[str] = []
     for index, plan in enumerate(plans):
         x = sql.identifier(plan.name)
         outputs.append(f"{sql.typed(plan)} AS {x}")
         if plan.amount:
-            parts = sql.identifier(f"{UNPRINTABLE}{index}")  # no column of a source can have this name
-            taken_apart.append(f"{sql.amount_parts(x)} AS {parts}")
-            outputs.append(f"{sql.amount(parts)} AS {sql.identifier(plan.amount)}")
-            outputs.append(f"{sql.currency(parts)} AS {sql.identifier(plan.currency)}")
+            parts, currency = (sql.identifier(f"{UNPRINTABLE}{what}{index}") for what in ("parts", "currency"))
+            parsed.append(f"{sql.amount_parts(x)} AS {parts}")
+            named.append(f"{sql.currency(parts)} AS {currency}")
+            outputs.append(f"{sql.amount(parts, currency)} AS {sql.identifier(plan.amount)}")
+            outputs.append(f"{currency} AS {sql.identifier(plan.currency)}")
     reading = _reading(scan, [plan.name for plan in plans], limits)
-    if taken_apart:
-        reading = f"(SELECT *, {', '.join(taken_apart)} FROM {reading})"
+    if parsed:
+        inner = f"(SELECT *, {', '.join(parsed)} FROM {reading})"  # noqa: S608 - every name is quoted
+        reading = f"(SELECT *, {', '.join(named)} FROM {inner})"  # noqa: S608 - every name is quoted
+    copied = f"(SELECT {', '.join(outputs)} FROM {reading})"  # noqa: S608 - every name is quoted
+    options = f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
     try:
-        row = engine.execute(
-            f"COPY (SELECT {', '.join(outputs)} FROM {reading}) TO {sql.literal(str(target))}"  # noqa: S608 - quoted
-            f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
-        ).fetchone()
+        row = engine.execute(f"COPY {copied} TO {sql.literal(str(target))} {options}").fetchone()
     except duckdb.Error:
         if all(plan.data_type is DataType.TEXT for plan in plans):
             raise

@@ -19,6 +19,7 @@ TIMESTAMP = r"[12][0-9]{3}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-5][0-9](:[0-5][
 TRUE_WORDS, FALSE_WORDS = ("true", "True", "TRUE", "是"), ("false", "False", "FALSE", "否")
 PHONE = r"(\+?86[- ]?)?1[3-9][0-9]{9}|0[0-9]{2,3}-?[0-9]{7,8}"
 MAILBOX = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+MAILBOX_BYTES_MAX = 254
 FORMULA_BEGINS = "=+-@"
 SIGNED_NUMBER = r"[+-][0-9]+([.,][0-9]+)*%?"
 
@@ -27,8 +28,14 @@ SURNAMES = (
     "熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔赖文欧单葛齐伍祝尤柳宁庄申牛殷耿管卜翟凌温鲁安"
 )
 PERSON_NAME = f"[{SURNAMES}][\\x{{4E00}}-\\x{{9FFF}}]{{1,3}}"
-ORGANISATION_NAME = r".{2,}(公司|厂|店|社|中心|局|委员会|院|校|学|所|部|行|站|会|场|馆|集团|队|园|处|户|吧|坊|城|铺|办|基地|超市|联社)([(（].*[)）])?"
-ADDRESS = r".*(省|市|县|区|州|旗|镇|乡|村|路|街|道|巷|里|社).*([0-9０-９一二三四五六七八九十]+(号|栋|幢|室|组|楼|层|米|队)|路|街|道|巷|村|镇|乡|区|口|侧|边|内|旁).*"
+ORGANISATION_NAME = (
+    r".{2,}(公司|厂|店|社|中心|局|委员会|院|校|学|所|部|行|站|会|场|馆|集团|队|园|处|户|吧|坊|城|铺|办|基地|超市|联社)"
+    r"([(（].*[)）])?"
+)
+ADDRESS = (
+    r".*(省|市|县|区|州|旗|镇|乡|村|路|街|道|巷|里|社).*"
+    r"([0-9０-９一二三四五六七八九十]+(号|栋|幢|室|组|楼|层|米|队)|路|街|道|巷|村|镇|乡|区|口|侧|边|内|旁).*"
+)
 PROVINCES = (
     "北京|天津|河北|山西|内蒙古|辽宁|吉林|黑龙江|上海|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|广西|海南|重庆|四川|贵州|云南|西藏|陕西"
     "|甘肃|青海|宁夏|新疆|台湾|香港|澳门"
@@ -92,21 +99,16 @@ def _digit(x: str, place: int, alphabet: str) -> str:
     return f"(instr({literal(alphabet)}, {x}[{place}]) - 1)"
 
 
+def _if(condition: str, check: str) -> str:
+    """Return ``check`` guarded by a cheap ``condition``: the engine evaluates it for few values then."""
+    return f"CASE WHEN {condition} THEN {check} ELSE false END"
+
+
 def is_credit_code(x: str) -> str:
     """Return the condition that ``x`` is a credit code with the right check character (GB 32100, MOD 31)."""
     total = " + ".join(f"{_digit(x, i + 1, CREDIT_ALPHABET)} * {pow(3, i, 31)}" for i in range(17))
     check = f"(31 - ({total}) % 31) % 31 = {_digit(x, 18, CREDIT_ALPHABET)}"
-    return f"CASE WHEN {has_credit_shape(x)} THEN {check} ELSE false END"
-
-
-def has_credit_shape(x: str) -> str:
-    """Return the condition that ``x`` has 18 characters of the alphabet of credit codes."""
-    return f"(strlen({x}) = 18 AND {matches(x, '[0-9A-HJ-NPQRTUW-Y]{18}')})"
-
-
-def has_id_card_shape(x: str) -> str:
-    """Return the condition that ``x`` looks like an ID number: 17 digits and a check character, a possible month."""
-    return f"(strlen({x}) = 18 AND {matches(x, '[0-9]{6}[0-9]{4}[01][0-9][0-3][0-9]{4}[0-9Xx]')})"
+    return _if(f"strlen({x}) = 18", _if(matches(x, "[0-9A-HJ-NPQRTUW-Y]{18}"), check))
 
 
 def is_id_card(x: str) -> str:
@@ -114,24 +116,37 @@ def is_id_card(x: str) -> str:
     total = " + ".join(f"{_digit(x, i + 1, '0123456789')} * {pow(2, 17 - i, 11)}" for i in range(17))
     check = f"substr('10X98765432', ({total}) % 11 + 1, 1) = upper({x}[18])"
     day = f"try_strptime(substr({x}, 7, 8), '%Y%m%d') IS NOT NULL AND substr({x}, 7, 4) > '0000'"
-    return f"CASE WHEN {has_id_card_shape(x)} THEN {check} AND {day} ELSE false END"
+    return _if(f"strlen({x}) = 18", _if(matches(x, "[0-9]{10}[01][0-9][0-3][0-9]{4}[0-9Xx]"), f"{check} AND {day}"))
+
+
+def is_phone(x: str) -> str:
+    """Return the condition that ``x`` has the form of a mobile or fixed telephone number."""
+    return _if(f"strlen({x}) BETWEEN 10 AND 17", matches(x, PHONE))
+
+
+def is_mailbox(x: str) -> str:
+    """Return the condition that ``x`` has the form of an e-mail address."""
+    return _if(f"strlen({x}) <= {MAILBOX_BYTES_MAX}", _if(f"contains({x}, '@')", matches(x, MAILBOX)))
+
+
+def is_padded(x: str) -> str:
+    """Return the condition that ``x`` has a space at an end."""
+    return f"(starts_with({x}, ' ') OR ends_with({x}, ' '))"
 
 
 def is_bank_card(x: str) -> str:
     """Return the condition that ``x`` has 13 to 19 digits and passes the Luhn check."""
     padded = f"lpad({x}, 19, '0')"
     terms = (f"{_digit(padded, 19 - i, '0516273849' if i % 2 else '0123456789')}" for i in range(19))
-    return (
-        f"CASE WHEN strlen({x}) BETWEEN 13 AND 19 AND {matches(x, '[0-9]{13,19}')}"
-        f" THEN ({' + '.join(terms)}) % 10 = 0 ELSE false END"
-    )
+    check = f"({' + '.join(terms)}) % 10 = 0"
+    return _if(f"strlen({x}) BETWEEN 13 AND 19", _if(matches(x, "[0-9]{13,19}"), check))
 
 
 def is_formula(x: str) -> str:
     """Return the condition that a spreadsheet would take ``x`` for a formula. Signed numbers are none."""
     # Comparing beginnings costs the engine far less than a pattern or a substring.
     begins = " OR ".join(f"({x} >= {literal(c)} AND {x} < {literal(chr(ord(c) + 1))})" for c in FORMULA_BEGINS)
-    return f"CASE WHEN {begins} THEN NOT {matches(x, SIGNED_NUMBER)} ELSE false END"
+    return _if(begins, f"NOT {matches(x, SIGNED_NUMBER)}")
 
 
 def has_date_form(x: str, form: DateForm) -> str:
@@ -177,12 +192,12 @@ def currency(parts: str) -> str:
     return f"CASE WHEN {parts}.number = '' OR {parts}.unit || {parts}.word = '' THEN NULL {named} END"
 
 
-def amount(parts: str) -> str:
-    """Return an amount in units of its currency: ``1,323.2(万元人民币)`` is 13 232 000."""
+def amount(parts: str, known_currency: str) -> str:
+    """Return an amount in units of its currency: ``1,323.2(万元人民币)`` is 13 232 000; NULL without a currency."""
     factor = " ".join(f"WHEN {literal(unit)} THEN {number}" for unit, number in UNITS)
     number = f"try_cast(replace({parts}.number, ',', '') AS DECIMAL(23,8))"
     product = f"{number} * CAST(CASE {parts}.unit {factor} ELSE 1 END AS DECIMAL(13,0))"
-    return f"CASE WHEN {currency(parts)} IS NOT NULL THEN try_cast({product} AS {AMOUNT_TYPE}) END"
+    return f"CASE WHEN {known_currency} IS NOT NULL THEN try_cast({product} AS {AMOUNT_TYPE}) END"
 
 
 def typed(plan: ColumnPlan) -> str:

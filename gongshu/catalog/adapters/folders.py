@@ -3,17 +3,20 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from gongshu.base.digest import canonical_json
 from gongshu.base.ids import ResourceId
-from gongshu.catalog.types import FileEntry, Manifest
+from gongshu.catalog.types import FileEntry, Limits, Manifest
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"
 READ_ONLY = 0o444
+NAME_BYTES_MAX = 200
+COPY_BYTES = 1024 * 1024
 
 
 def version_folder(home: Path, resource: ResourceId, number: int) -> Path:
@@ -90,3 +93,24 @@ def changed_files(folder: Path, manifest: Manifest) -> tuple[str, ...]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def receive(folder: Path, files: Iterable[tuple[str, IO[bytes]]], limits: Limits) -> list[Path] | None:
+    """Copy named streams into ``folder``, each under its own name; ``None`` when they are too large together."""
+    paths: list[Path] = []
+    left = limits.upload_bytes_max
+    for index, (name, file) in enumerate(files):
+        path = (
+            folder
+            / str(index)
+            / (name.replace("/", "_").strip(".") or "_").encode()[-NAME_BYTES_MAX:].decode(errors="ignore")
+        )
+        path.parent.mkdir()
+        with path.open("wb") as target:
+            while chunk := file.read(COPY_BYTES):
+                left -= len(chunk)
+                if left < 0:
+                    return None
+                target.write(chunk)
+        paths.append(path)
+    return paths

@@ -32,7 +32,7 @@ class QuarantineFile:
         self._file.close()
 
     def add(self, line: int, fault: Fault, raw: bytes) -> None:
-        """Add one line. Bytes that cannot be shown are written as ``\\xNN``."""
+        """Add one line. Bytes that cannot be shown are written as backslash, x and two digits."""
         self._lines += 1
         if self._lines > self._limits.quarantine_lines_max:
             raise QuarantineFull

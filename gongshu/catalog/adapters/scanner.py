@@ -7,6 +7,7 @@ re-encoded. A record that cannot be read costs exactly its first physical line: 
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Self
 
@@ -16,6 +17,7 @@ from gongshu.catalog.types import Fault, Limits, SourceFault, SourceFile
 
 INCOMPLETE = 0
 COPY_BYTES = 1024 * 1024
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
 @dataclass
@@ -76,6 +78,8 @@ class Scanner:
         self._grammar = grammar(d)
         self._dropped = bytes(set(range(256)) - set(d + b"\n"))
         self._record_form = d * (self.columns - 1) + b"\n"
+        self._edges_before = frozenset(d + b"\n")
+        self._edges_after = frozenset(d + b"\r\n")
         self._line_end = b"\r\n" if self.opening.ends_with_crlf else b"\n"
 
     def run(self) -> Self:
@@ -124,7 +128,6 @@ class Scanner:
         if count >= 0:
             self.copy.write(block)
             self.kept += count
-            self.line += block.count(b"\n")
             self.offset += len(block)
             return b""
         kept, rest = self._read_lines(block, is_last=is_last)
@@ -142,23 +145,24 @@ class Scanner:
         outside = block
         if b'"' in block:
             parts = block.split(b'"')
-            if len(parts) % 2 == 0:
+            if len(parts) % 2 == 0 or not self._are_quotes_at_edges(parts[::2]):
                 return -1
-            outside = b'"'.join(parts[::2])  # each quoted text is now one quote; an escaped quote makes it two
-            while b'""' in outside:
-                outside = outside.replace(b'""', b'"')
-            if not self._are_quotes_at_edges(outside):
-                return -1
-        lines = outside.count(b"\n")
-        if block.count(b"\n") - lines > self.limits.record_lines_max:
+            outside = b"".join(parts[::2])
+        form = outside.translate(None, self._dropped)
+        lines = form.count(b"\n")
+        if form != self._record_form * lines:
             return -1
         if b"\r" in outside or self.opening.ends_with_crlf:
             ends = outside.count(b"\r\n")
             if not self.opening.ends_with_crlf or ends != lines or outside.count(b"\r") != ends:
                 return -1
-        if self.columns == 1 and (outside.startswith((b"\n", b"\r")) or b"\n\n" in outside or b"\n\r" in outside):
+        if self.columns == 1 and (block.startswith((b"\n", b"\r")) or b"\n\n" in block or b"\n\r" in block):
             return -1
-        return lines if outside.translate(None, self._dropped) == self._record_form * lines else -1
+        breaks = block.count(b"\n")
+        if breaks - lines > self.limits.record_lines_max:
+            return -1
+        self.line += breaks
+        return lines
 
     def _is_readable(self, text: bytes) -> bool:
         if text.isascii():
@@ -171,12 +175,12 @@ class Scanner:
             return False
         return True
 
-    def _are_quotes_at_edges(self, outside: bytes) -> bool:
-        """Whether each quoted text, one quote each in ``outside``, fills its field."""
-        d, quotes = self.opening.delimiter, outside.count(b'"')
-        before = outside.count(d + b'"') + outside.count(b'\n"') + outside.startswith(b'"')
-        after = outside.count(b'"' + d) + outside.count(b'"\n') + outside.count(b'"\r\n')
-        return before == after == quotes
+    def _are_quotes_at_edges(self, outside: list[bytes]) -> bool:
+        """Whether each quoted text fills its field: what stands ``outside`` touches quotes with a field's edge only."""
+        if b"" in outside:  # an escaped quote, or a block that begins with one
+            outside = [b"\n", *filter(None, outside)] if not outside[0] else [*filter(None, outside)]
+        before, after = set(map(_LAST, outside[:-1])), set(map(_FIRST, outside[1:]))
+        return before <= self._edges_before and after <= self._edges_after
 
     def _read_lines(self, block: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
         """Read line by line; return the good records and the open one at the end."""
@@ -289,24 +293,23 @@ def scan_source(
     When the beginning was all ASCII and text that is not UTF-8 turns up later, the file is read once more as GB18030,
     and the reading that understands more lines stands.
     """
+
+    def read(encoding: str, stem: Path) -> tuple[SourceScan, int]:
+        as_read = replace(opening, encoding=encoding)
+        return _scan(source, as_read, columns=columns, has_header=has_header, stem=stem, limits=limits)
+
     try:
-        scan, unread = _scan(source, opening, columns, has_header, stem, limits)
+        scan, unread = read(opening.encoding, stem)
         if not opening.is_encoding_certain and unread:
-            stem = stem.with_name(stem.name + "-again")
-            again, still_unread = _scan(source, replace(opening, encoding=GB18030), columns, has_header, stem, limits)
+            again, still_unread = read(GB18030, stem.with_name(f"{stem.name}-again"))
             scan = again if still_unread < unread else scan
     except QuarantineFull:
         return SourceFault(shown_name(source), "lines-unreadable", limits.quarantine_lines_max)
     return scan
 
 
-def _scan(  # noqa: PLR0917 - private, called twice in a row
-    source: Path,
-    opening: Opening,
-    columns: int,
-    has_header: bool,
-    stem: Path,
-    limits: Limits,
+def _scan(
+    source: Path, opening: Opening, *, columns: int, has_header: bool, stem: Path, limits: Limits
 ) -> tuple[SourceScan, int]:
     d, line_end = opening.delimiter, b"\r\n" if opening.ends_with_crlf else b"\n"
     copy = CleanCopy(

@@ -83,8 +83,8 @@ def is_weaker(grade: Grade, than: Grade) -> bool:
 
 def _checked(counts: ColumnCounts) -> tuple[tuple[Meaning, int, float], ...]:
     return (
-        (Meaning.CREDIT_CODE, counts.credit_codes_valid, IDENTIFIER_SHARE),
-        (Meaning.ID_CARD, counts.id_cards_valid, IDENTIFIER_SHARE),
+        (Meaning.CREDIT_CODE, counts.credit_codes, IDENTIFIER_SHARE),
+        (Meaning.ID_CARD, counts.id_cards, IDENTIFIER_SHARE),
         (Meaning.PHONE, counts.phones, IDENTIFIER_SHARE),
         (Meaning.MAILBOX, counts.mailboxes, IDENTIFIER_SHARE),
         (Meaning.BANK_CARD, counts.bank_cards, LUHN_SHARE),
@@ -176,7 +176,7 @@ def _stricter(one: Proposal, other: Proposal) -> Proposal:
 
 def _with_stray_identifiers(proposal: Proposal, counts: ColumnCounts) -> Proposal:
     """Raise the grade of a column in which some values are identifiers of people, whatever the others are."""
-    stray = max(counts.id_cards_valid, counts.phones, counts.mailboxes)
+    stray = max(counts.id_cards, counts.phones, counts.mailboxes)
     if not stray or not is_weaker(proposal.grade, Grade.SENSITIVE):
         return proposal
     return Proposal(
@@ -193,10 +193,7 @@ def propose(column: Column, counts: ColumnCounts) -> Proposal:
     if by_values is not None:
         return _with_stray_identifiers(by_values, counts)
     seen = _by_pattern(column, counts) or _by_size(column, counts)
-    if said is not None:
+    if said is not None and seen.meaning is not said:
         named = _propose(column.name, said, f"列名“{column.name}”。", f"the column is called {column.name}.")
-        if seen.meaning in {said, Meaning.UNKNOWN, Meaning.NUMBER, Meaning.CATEGORY, Meaning.FREE_TEXT}:
-            seen = seen if seen.meaning is said else named
-        else:
-            seen = _stricter(named, seen)
+        seen = _stricter(named, seen)
     return _with_stray_identifiers(seen, counts)

@@ -9,12 +9,15 @@ from gongshu.catalog.types import Column, ColumnPlan, DataType, Limits, TypeCoun
 
 COLUMNS_TOO_MANY = rule(
     "columns-too-many", Kind.LIMIT_EXCEEDED,
-    zh="文件“{file}”有 {columns} 列，超过上限 {columns_max} 列。", en="The file {file} has {columns} columns; the limit is {columns_max}.",
-    fix_zh="请拆分为多个资源，或检查分隔符是否正确。", fix_en="Split it into several resources, or check its delimiter.",
+    zh="文件“{file}”有 {columns} 列，超过上限 {columns_max} 列。",
+    en="The file {file} has {columns} columns; the limit is {columns_max}.",
+    fix_zh="请拆分为多个资源，或检查分隔符是否正确。",
+    fix_en="Split it into several resources, or check its delimiter.",
 )  # fmt: skip
 HEADERS_DIFFER = rule(
     "headers-differ", Kind.INVALID,
-    zh="文件“{file}”的表头与第一个文件不同（第 {position} 列起）。", en="The header of {file} differs from the first file's, from column {position} on.",
+    zh="文件“{file}”的表头与第一个文件不同（第 {position} 列起）。",
+    en="The header of {file} differs from the first file's, from column {position} on.",
     fix_zh="同一版本的文件须列名、列序一致；请统一表头，或作为另一资源导入。",
     fix_en="Files of one version have the same columns in the same order; correct the header or make another resource.",
 )  # fmt: skip

@@ -17,8 +17,8 @@ KEY_SHARE_MIN = 0.9  # distinct values per value: below, the column refers to th
 def failing_count(counts: ColumnCounts, meaning: Meaning) -> int:
     """Return how many values fail the check that belongs to ``meaning``; 0 where there is none."""
     return {
-        Meaning.CREDIT_CODE: counts.values - counts.credit_codes_valid,
-        Meaning.ID_CARD: counts.values - counts.id_cards_valid,
+        Meaning.CREDIT_CODE: counts.values - counts.credit_codes,
+        Meaning.ID_CARD: counts.values - counts.id_cards,
         Meaning.PHONE: counts.values - counts.phones,
         Meaning.BANK_CARD: counts.values - counts.bank_cards,
         Meaning.MAILBOX: counts.values - counts.mailboxes,

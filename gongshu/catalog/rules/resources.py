@@ -16,7 +16,8 @@ RESOURCE_NAME_MALFORMED = rule(
     "resource-name-malformed", Kind.INVALID,
     zh="资源英文名不符合要求：须以小写字母开头，仅含小写字母、数字、下划线，不超过 {chars_max} 个字符。",
     en="The name must begin with a lower-case letter and have only those, digits and underscores, at most {chars_max} characters.",
-    fix_zh="例如 enterprise_registration；它将用于受控 SQL。", fix_en="For example enterprise_registration; governed SQL uses it.",
+    fix_zh="例如 enterprise_registration；它将用于受控 SQL。",
+    fix_en="For example enterprise_registration; governed SQL uses it.",
 )  # fmt: skip
 RESOURCE_NAME_TAKEN = rule(
     "resource-name-taken", Kind.CONFLICT, zh="资源英文名 {name} 已被使用。", en="The name {name} is taken.",
@@ -28,12 +29,15 @@ RESOURCE_ITEM_MISSING = rule(
 )  # fmt: skip
 RESOURCE_ITEM_TOO_LONG = rule(
     "resource-item-too-long", Kind.INVALID, zh="内容过长：{items}（上限 {chars_max} 个字符）。",
-    en="Too long: {items} (limit: {chars_max} characters).", fix_zh="请精简。", fix_en="Shorten it.",
+    en="Too long: {items} (limit: {chars_max} characters).",
+    fix_zh="请精简。", fix_en="Shorten it.",
 )  # fmt: skip
 UPDATE_CYCLE_UNKNOWN = rule(
     "update-cycle-unknown", Kind.INVALID, zh="更新周期代码不在代码表内。", en="The update cycle is not a code of the table.",
-    fix_zh="可用代码：{codes}（001 实时、002 每日、003 每周、004 每月、005 每季度、006 每半年、007 每年、008 不定期、009 历史存量）。",
-    fix_en="Codes: {codes} (001 real time, 002 daily, 003 weekly, 004 monthly, 005 quarterly, 006 half-yearly, 007 yearly, 008 irregular, 009 historical).",
+    fix_zh="可用代码：{codes}（001 实时、002 每日、003 每周、004 每月、005 每季度、006 每半年、007 每年、"
+    "008 不定期、009 历史存量）。",
+    fix_en="Codes: {codes} (001 real time, 002 daily, 003 weekly, 004 monthly, 005 quarterly, 006 half-yearly, "
+    "007 yearly, 008 irregular, 009 historical).",
     law="NDI-TR-2025-06",
 )  # fmt: skip
 NOT_THE_SUPPLIER = rule(
@@ -47,7 +51,13 @@ FILES_MISSING = rule(
 )  # fmt: skip
 FILES_TOO_MANY = rule(
     "files-too-many", Kind.LIMIT_EXCEEDED, zh="一次提交了 {files} 个文件，上限 {files_max} 个。",
-    en="{files} files at once; the limit is {files_max}.", fix_zh="请合并文件后提交。", fix_en="Combine them.",
+    en="{files} files at once; the limit is {files_max}.",
+    fix_zh="请合并文件后提交。", fix_en="Combine them.",
+)  # fmt: skip
+FILES_TOO_LARGE = rule(
+    "files-too-large", Kind.LIMIT_EXCEEDED, zh="上传的文件共超过 {bytes_max} 字节。",
+    en="The files have more than {bytes_max} bytes together.", fix_zh="请拆分后分次导入，或在服务器上用命令行导入。",
+    fix_en="Split them, or ingest them on the server by command line.",
 )  # fmt: skip
 FILE_NAMES_REPEAT = rule(
     "file-names-repeat", Kind.INVALID, zh="有文件同名：{files}。", en="Files share a name: {files}.",
@@ -63,25 +73,30 @@ FILE_UNREADABLE = rule(
 )  # fmt: skip
 HEADER_UNREADABLE = rule(
     "header-unreadable", Kind.INVALID, zh="文件“{file}”的第一条记录无法读取（引号、编码错误或过长）。",
-    en="The first record of {file} cannot be read: its quotes, encoding or length.", fix_zh="请检查文件开头；应为逗号、制表符或分号分隔的 CSV。",
+    en="The first record of {file} cannot be read: its quotes, encoding or length.",
+    fix_zh="请检查文件开头；应为逗号、制表符或分号分隔的 CSV。",
     fix_en="Look at its beginning; it must be CSV with commas, tabs or semicolons.",
 )  # fmt: skip
 ENCODING_UNSUPPORTED = rule(
     "encoding-unsupported", Kind.INVALID, zh="文件“{file}”是 UTF-16 编码。", en="The file {file} is written in UTF-16.",
-    fix_zh="请另存为 UTF-8 或 GB18030。", fix_en="Save it as UTF-8 or GB18030.",
+    fix_zh="请另存为 UTF-8 或 GB18030。",
+    fix_en="Save it as UTF-8 or GB18030.",
 )  # fmt: skip
 LINES_UNREADABLE = rule(
     "lines-unreadable", Kind.LIMIT_EXCEEDED, zh="文件“{file}”无法读取的行超过 {number} 行。",
-    en="More than {number} lines of {file} cannot be read.", fix_zh="请检查编码、分隔符和列数后重新导出。",
+    en="More than {number} lines of {file} cannot be read.",
+    fix_zh="请检查编码、分隔符和列数后重新导出。",
     fix_en="Check its encoding, delimiter and columns, and export it again.",
 )  # fmt: skip
 NOTHING_READABLE = rule(
     "nothing-readable", Kind.INVALID, zh="没有一行可以读取：共 {rows_in} 行，全部隔离（{codes}）。",
-    en="Not one record can be read: {rows_in} in, all set aside ({codes}).", fix_zh="请检查表头、编码和分隔符。没有生成新版本。",
+    en="Not one record can be read: {rows_in} in, all set aside ({codes}).",
+    fix_zh="请检查表头、编码和分隔符。没有生成新版本。",
     fix_en="Check header, encoding and delimiter. No version was made.",
 )  # fmt: skip
 ENGINE_DISAGREES = rule(
-    "engine-disagrees", Kind.INTERNAL, zh="两次读取的行数不一致，没有生成新版本。", en="Two readings count different rows; no version was made.",
+    "engine-disagrees", Kind.INTERNAL, zh="两次读取的行数不一致，没有生成新版本。",
+    en="Two readings count different rows; no version was made.",
     fix_zh="请确认文件在导入期间未被改动后重试；若再次出现，请告知平台管理员。",
     fix_en="Make sure the files do not change during ingestion and try again; else tell the platform administrator.",
 )  # fmt: skip
@@ -100,16 +115,19 @@ GRADES_INCOMPLETE = rule(
 )  # fmt: skip
 COLUMN_UNKNOWN = rule(
     "columns-unknown", Kind.INVALID, zh="最新版本没有这些列，或同一列写了两次：{columns}。",
-    en="The latest version has no such columns, or one is named twice: {columns}.", fix_zh="请核对列名。", fix_en="Check the names.",
+    en="The latest version has no such columns, or one is named twice: {columns}.",
+    fix_zh="请核对列名。", fix_en="Check the names.",
 )  # fmt: skip
 GRADE_WEAKER = rule(
     "grade-weaker", Kind.INVALID, zh="以下列的分级低于系统建议，且未说明理由：{columns}。",
-    en="These grades are weaker than proposed, without a reason: {columns}.", fix_zh="请填写调整理由，或采用建议的分级。",
+    en="These grades are weaker than proposed, without a reason: {columns}.",
+    fix_zh="请填写调整理由，或采用建议的分级。",
     fix_en="Give the reason for each, or take the proposed grade.", law="GB/T 43697-2024 就高从严",
 )  # fmt: skip
 CLASSIFICATION_MISSING = rule(
     "classification-missing", Kind.CONFLICT, zh="最新版本的列尚未全部确认分级：{columns}。",
-    en="The classification of these columns is not confirmed: {columns}.", fix_zh="请先确认分类分级。",
+    en="The classification of these columns is not confirmed: {columns}.",
+    fix_zh="请先确认分类分级。",
     fix_en="Confirm the classification first.", law="27号 art.5",
 )  # fmt: skip
 USE_WIDER_UNCONFIRMED = rule(
@@ -118,12 +136,14 @@ USE_WIDER_UNCONFIRMED = rule(
     fix_zh="请逐列确认，或收窄到默认用途。", fix_en="Confirm each of them by name, or narrow it to the default.",
 )  # fmt: skip
 UNIT_MISSING = rule(
-    "privacy-unit-missing", Kind.INVALID, zh="没有指明保护对象（个人或企业）的标识列。", en="No column identifies the person or enterprise to protect.",
+    "privacy-unit-missing", Kind.INVALID, zh="没有指明保护对象（个人或企业）的标识列。",
+    en="No column identifies the person or enterprise to protect.",
     fix_zh="请指明，例如统一社会信用代码列。", fix_en="Name it, for example the column of the credit code.",
 )  # fmt: skip
 ROW_FILTER_TOO_LONG = rule(
     "row-filter-too-long", Kind.INVALID, zh="行筛选条件过长（上限 {chars_max} 个字符）。",
-    en="The row filter is too long (limit: {chars_max} characters).", fix_zh="请精简。", fix_en="Shorten it.",
+    en="The row filter is too long (limit: {chars_max} characters).",
+    fix_zh="请精简。", fix_en="Shorten it.",
 )  # fmt: skip
 DATA_CHANGED = rule(
     "data-changed", Kind.CONFLICT, zh="数据版本 {version} 的文件与清单摘要不符：{files}。",

@@ -1,6 +1,6 @@
 """What the catalog offers to the rooms above and to its entry points."""
 
-from gongshu.catalog.service.ingestion import ingest
+from gongshu.catalog.service.ingestion import ingest, ingest_uploads
 from gongshu.catalog.service.reading import (
     get_resource,
     get_version,
@@ -20,6 +20,7 @@ __all__ = [
     "get_resource",
     "get_version",
     "ingest",
+    "ingest_uploads",
     "list_quarantine",
     "list_resources",
     "list_versions",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, NoReturn
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
@@ -65,28 +66,50 @@ def ingest(
 ) -> ResourceVersion:
     """Make ``files`` (CSV, UTF-8 or GB18030) the next version of a resource; earlier ones stay as they are.
 
-    Lines that cannot be read are set aside with number and reason. Nothing readable, or a file that fits nowhere:
-    refused, and no version is made.
+    Lines that cannot be read are set aside with number and reason. Nothing readable, or a file that does not fit the
+    others: refused, and no version is made.
     """
     limits = limits or Limits()
     sources = [Path(file) for file in files]
-    names = tuple(shown_name(source) for source in sources)
+    _must_be_allowed(site, actor, resource_id, tuple(shown_name(source) for source in sources), limits)
+    version_id = VersionId(site.ids.make("version"))
+    with folders.staging(site.home, version_id) as folder:
+        prepared = _prepare(site, folder, sources, limits)
+        if isinstance(prepared, Denied):
+            _refuse(site, actor, resource_id, prepared)
+        return _commit(site, actor, resource_id, version_id, prepared)
+
+
+def ingest_uploads(
+    site: Site, actor: Actor, resource_id: ResourceId, uploads: Sequence[tuple[str, IO[bytes]]],
+    *, limits: Limits | None = None,
+) -> ResourceVersion:  # fmt: skip
+    """Ingest files that arrive as named streams. They are kept only until they are read."""
+    limits = limits or Limits()
+    names = tuple(shown_name(Path(name)) for name, _ in uploads)
+    _must_be_allowed(site, actor, resource_id, names, limits)
+    with folders.staging(site.home, site.ids.make("upload")) as folder:
+        paths = folders.receive(folder / "work", zip(names, (file for _, file in uploads), strict=True), limits)
+        if paths is None:
+            _refuse(
+                site, actor, resource_id,
+                Denied((rules.FILES_TOO_LARGE.because(bytes_max=limits.upload_bytes_max),)),
+            )  # fmt: skip
+        return ingest(site, actor, resource_id, paths, limits=limits)
+
+
+def _must_be_allowed(site: Site, actor: Actor, resource_id: ResourceId, names: tuple[str, ...], limits: Limits) -> None:
+    """Refuse, on record, what can be refused before anything is read."""
     with site.db.reading() as tx:
         resource = known_in(tx, actor, resource_id)
     decision: Decision[Resource] = access.guard(
         actor, Permission.SUPPLY_RESOURCE_INGEST, lambda: rules.decide_ingest(actor, resource, names, limits)
     )
     if isinstance(decision, Denied):
-        return _refuse(site, actor, resource_id, decision)
-    version_id = VersionId(site.ids.make("version"))
-    with folders.staging(site.home, version_id) as folder:
-        prepared = _prepare(site, folder, sources, limits)
-        if isinstance(prepared, Denied):
-            return _refuse(site, actor, resource_id, prepared)
-        return _commit(site, actor, resource_id, version_id, prepared)
+        _refuse(site, actor, resource_id, decision)
 
 
-def _refuse(site: Site, actor: Actor, resource_id: ResourceId, decision: Denied) -> ResourceVersion:
+def _refuse(site: Site, actor: Actor, resource_id: ResourceId, decision: Denied) -> NoReturn:
     with site.db.transaction() as tx:
         resource = known_in(tx, actor, resource_id)
         audit.record(tx, site, actor=actor, action="resource.ingest", subject=resource.ref, decision=decision)
@@ -112,7 +135,7 @@ def _prepare(site: Site, folder: Path, sources: Sequence[Path], limits: Limits) 
         codes = tuple({fault.value for scan in scans for fault in scan.faults})
         return Denied((rules.nothing_readable(rows_in, codes),))
     with suppress(engine.EngineFault):
-        return _write(site, folder, scans, names, changed, limits)
+        return _write(site, folder, scans, names=names, names_changed=changed, limits=limits)
     return Denied((rules.ENGINE_DISAGREES.because(),))
 
 
@@ -139,7 +162,7 @@ def _open_all(sources: Sequence[Path], limits: Limits) -> tuple[tuple[Opening, .
 
 
 def _write(
-    site: Site, folder: Path, scans: list[SourceScan], names: tuple[str, ...], names_changed: int, limits: Limits
+    site: Site, folder: Path, scans: list[SourceScan], *, names: tuple[str, ...], names_changed: int, limits: Limits
 ) -> Prepared:
     """Type, write, count and judge the records of ``scans``; ``EngineFault`` when two readings disagree."""
     version = folder / "version"
@@ -158,7 +181,7 @@ def _write(
             raise engine.EngineFault
         made = columns.columns_of(plans)
         parts = [version / folders.part_name(index) for index, kept in enumerate(rows) if kept]
-        counts = counting.count_values(opened, parts, made, sum(rows), site.today(), limits)
+        counts = counting.count_values(opened, parts, made, rows=sum(rows), today=site.today(), limits=limits)
         proposals = tuple(classification.propose(c, n) for c, n in zip(made, counts, strict=True))
         key = quality.find_key(counts, proposals)
         counts = counting.with_exact_distinct(opened, parts, counts, key)

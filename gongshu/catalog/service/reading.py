@@ -15,6 +15,8 @@ from gongshu.catalog.types import Limits, QuarantinedLine, Resource, ResourceVer
 from gongshu.policies import service as policies
 from gongshu.policies.types import ResourcePolicy
 
+POSITION_DIGITS_MAX = 12
+
 
 def resource_in(tx: Transaction, resource_id: ResourceId) -> Resource:
     """Return a resource, within the caller's transaction; ``not-found`` when there is none."""
@@ -23,7 +25,8 @@ def resource_in(tx: Transaction, resource_id: ResourceId) -> Resource:
 
 def known_in(tx: Transaction, actor: Actor, resource_id: ResourceId) -> Resource:
     """Return a resource that the actor may know of; any other is not found."""
-    resource = store.RESOURCES.find(tx, resource_id)
+    is_id = resource_id.isascii() and resource_id.isprintable()  # PostgreSQL cannot even be asked for a NUL
+    resource = store.RESOURCES.find(tx, resource_id) if is_id else None
     if resource is None or not resources.knows_of(actor, resource):
         raise Refused((NOT_FOUND.because(kind=store.RESOURCES.kind, id=resource_id),))
     return resource
@@ -55,8 +58,8 @@ def list_resources(site: Site, actor: Actor, page: PageRequest) -> Page[Resource
     with site.db.reading() as tx:
         return page_where(
             lambda request: store.RESOURCES.page(tx, request),
-            page,
             lambda resource: resources.knows_of(actor, resource),
+            page,
         )
 
 
@@ -86,7 +89,8 @@ def list_quarantine(
         is_own = resource_in(tx, resource_id).supplier == actor.party
     shows_raw = is_own and access.may(actor, Permission.SUPPLY_RESOURCE_INGEST)
     limit = max(1, min(page.limit, PAGE_ROWS_MAX))
-    after = int(page.after) if page.after.isascii() and page.after.isdigit() else 0
+    is_position = page.after.isascii() and page.after.isdigit() and len(page.after) <= POSITION_DIGITS_MAX
+    after = int(page.after) if is_position else 0
     path = folders.version_folder(site.home, resource_id, version.number) / folders.QUARANTINE
     found = engine.read_quarantine(path, after, limit + 1, Limits()) if version.rows_quarantined else ()
     rows = tuple(
