@@ -17,6 +17,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -226,15 +227,55 @@ def parameters() -> Files:
 # ------------------------------------------------------------------------------------------------------- openapi
 
 
-@generator
-def openapi() -> Files:
-    """Write the API document of the application as it is wired."""
-    if not exists("gongshu.server.asgi"):
-        return {}
+@cache
+def api_document() -> dict[str, Any]:
+    """Return the API document of the application as it is wired."""
     make_site = importlib.import_module("gongshu.server.wiring").make_site
     with tempfile.TemporaryDirectory() as home:
-        document = importlib.import_module("gongshu.server.asgi").create_app(make_site(Path(home))).openapi()
-    return {"openapi/gongshu.json": json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"}
+        site = make_site(Path(home))
+        document: dict[str, Any] = importlib.import_module("gongshu.server.asgi").create_app(site).openapi()
+        site.db.close()
+    return document
+
+
+@generator
+def openapi() -> Files:
+    """Write the API document."""
+    if not exists("gongshu.server.asgi"):
+        return {}
+    return {"openapi/gongshu.json": json.dumps(api_document(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"}
+
+
+@generator
+def access_routes() -> Files:
+    """Write the access matrix of the API: each route, the permission it asks for, and the roles that hold it."""
+    if not exists("gongshu.server.asgi"):
+        return {}
+    rows = [
+        (method.upper(), path, " or ".join(permissions), roles_text(permissions))
+        for path, methods in sorted(api_document()["paths"].items())
+        for method, operation in methods.items()
+        for permissions in [permissions_of(operation)]
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    lines = ["  ".join([*(f"{row[i]:<{widths[i]}}" for i in range(3)), row[3]]) + "\n" for row in rows]
+    return {"tests/snapshots/access-routes.txt": "".join(lines)}
+
+
+def permissions_of(operation: dict[str, Any]) -> list[str]:
+    """Return the permissions of a route, each of which is enough to be heard."""
+    declared = operation.get("x-permission", [])
+    return [declared] if isinstance(declared, str) else list(declared)
+
+
+def roles_text(permissions: list[str]) -> str:
+    """Return who holds one of ``permissions``."""
+    known = {"public": "everybody", "signed-in": "whoever has signed in"}
+    if permissions and permissions[0] in known:
+        return known[permissions[0]]
+    held = importlib.import_module("gongshu.access.rules").ROLE_PERMISSIONS
+    roles = [role for role in held if {permission.value for permission in held[role]} & set(permissions)]
+    return "every role" if len(roles) == len(held) else ", ".join(role.value for role in roles) or "—"
 
 
 # ------------------------------------------------------------------------------------------------------ commands

@@ -17,6 +17,7 @@ router = APIRouter(tags=["registry"])
 
 DECIDES = {"x-permission": Permission.REGISTER_REGISTRATION_DECIDE.value}
 SUBMITS = {"x-permission": Permission.SUPPLY_REGISTRATION_SUBMIT.value}
+PUBLIC = {"x-permission": "public"}
 READS = {"x-permission": Permission.READ_REGISTRATION_VIEW.value}
 TEXT_CHARS_MAX = 20_000
 
@@ -188,13 +189,13 @@ def cancel(registration_id: str, body: Cancellation, site: Here, actor: By) -> R
     return service.cancel(site, actor, RegistrationId(registration_id), ground=body.ground, reason=body.reason)
 
 
-@router.get("/publicity", openapi_extra=READS)
+@router.get("/publicity", openapi_extra=PUBLIC)
 def list_publicity(page: Asked, site: Here) -> Page[Publicity]:
     """List the cases in publicity: four items each."""
     return service.list_publicity(site, page)
 
 
-@router.get("/codes/{code}", openapi_extra=READS)
+@router.get("/codes/{code}", openapi_extra=PUBLIC)
 def find_public(code: str, site: Here) -> PublicRecord:
     """Verify a registration code; ``not-found``: no valid registration has it."""
     found = service.find_public(site, code)

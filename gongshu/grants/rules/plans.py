@@ -31,10 +31,10 @@ PART_UNKNOWN = rule(
     fix_zh="清单：{possible}。", fix_en="The list: {possible}.", law="27号 art.9, 14",
 )  # fmt: skip
 PRODUCT_CLASS_MISSING = rule(
-    "product-class-missing", Kind.INVALID, zh="产品和服务清单（P07）没有说明“{words}”一类。",
-    en="The product list (P07) says nothing about the {product_class} class.",
-    fix_zh="请在 P07 中写明“{words}”类产品和服务；没有的，写明没有。",
-    fix_en="Name the products of this class in P07 (words: {words}), or that there are none.", law="27号 art.9(七)",
+    "product-class-missing", Kind.INVALID, zh="产品和服务清单（P07）没有说明“{words}”类产品。",
+    en="The product list (P07) says nothing about products of the class {words}.",
+    fix_zh="请在 P07 中写明该类产品和服务；没有的，写明没有。",
+    fix_en="Name the products of this class in P07, or that there are none.", law="27号 art.9(七)",
 )  # fmt: skip
 TITLE_MISSING = rule(
     "title-missing", Kind.INVALID, zh="缺少名称。", en="The title is missing.",
