@@ -51,9 +51,11 @@ def test_every_command_that_a_document_names_exists() -> None:
     groups = {" ".join(command.split()[:2]) for command in known}
     unknown = set()
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
-        for name in re.findall(
-            r"(?:^|`)(gongshu(?: [a-z]+){1,2})(?=[^`\\n]*`|\\n)", path.read_text("utf-8"), re.MULTILINE
-        ):
+        text = path.read_text("utf-8")
+        named = re.findall(r"`(gongshu(?: [a-z]+){1,2})\b[^`\n]*`", text)
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+            named += re.findall(r"^(gongshu(?: [a-z]+){1,2})\b", block, re.MULTILINE)
+        for name in named:
             words = name.split()
             if not (" ".join(words[:3]) in known or " ".join(words[:2]) in known | groups):
                 unknown.add(f"{path.name}: {name}")

@@ -41,6 +41,7 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     ),
     "entitlement": (short("grant_id"), short("operator"), short("developer"), short("status")),
     "exit_record": (short("grant_id", unique=True),),
+    "job": (short("developer"), short("operator"), short("entitlement"), short("grant"), short("status")),
     "listing": (short("product"), short("operator"), short("status")),
     "output": (short("job", unique=True), short("author_party"), short("operator"), short("grant"), short("status")),
     "party": (short("credit_code", unique=True),),
