@@ -32,6 +32,7 @@ KEYWORDS = {
 }
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 """Stands in every header, so that a rewrite changes messages only."""
+HEADER = """# The words of the console. Written by tools/translations.py; translate here, then run it again."""
 Key = tuple[str, str | tuple[str, ...]]
 
 
@@ -83,7 +84,7 @@ def update(locale: str) -> None:
     template, old = extract(), keys(read(locale))
     catalog = Catalog(
         locale=locale, project="gongshu", version="1", fuzzy=False, charset="utf-8", creation_date=SINCE,
-        revision_date=SINCE, last_translator="gongshu", language_team="gongshu",
+        revision_date=SINCE, last_translator="gongshu", language_team="gongshu", header_comment=HEADER,
     )  # fmt: skip
     for message in template:
         if not message.id:

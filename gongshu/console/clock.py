@@ -43,9 +43,7 @@ def decide_move(days: int, *, is_demo: bool) -> Decision[timedelta]:
 
 def move_clock(site: Site, actor: Actor, days: int) -> datetime:
     """Move the demo clock forward by ``days`` and return the new time; gateways get a snapshot of the new day."""
-    decision = access.guard(
-        actor, Permission.ADMINISTER_CLOCK_MOVE, lambda: decide_move(days, is_demo=site.is_demo)
-    )
+    decision = access.guard(actor, Permission.ADMINISTER_CLOCK_MOVE, lambda: decide_move(days, is_demo=site.is_demo))
     with site.db.transaction() as tx:
         audit.record(
             tx, site, actor=actor, action="clock.move", subject=Ref("clock", "demo", ""), decision=decision,

@@ -39,7 +39,9 @@ PLAN_DRAFTS: dict[str, Text] = {
         "实施机构监督，运营机构依协议运营，供数单位保障更新与质量。",
         "The agency supervises, the operator operates as agreed, the supplier keeps the data current and good.",
     ),
-    "P11": Text("全过程留痕、可追溯，年度考核并公开。", "Every step is logged and traceable; assessed yearly in public."),
+    "P11": Text(
+        "全过程留痕、可追溯，年度考核并公开。", "Every step is logged and traceable; assessed yearly in public."
+    ),
     "P12": Text("其他事项按有关规定执行。", "Other matters follow the rules that apply."),
 }
 
@@ -51,7 +53,9 @@ AGREEMENT_DRAFTS: dict[str, Text] = {
         "Products and technical standard as annexed; nothing leaves without security and conformity review.",
     ),
     "G04": Text("依托公共数据授权运营平台开展。", "On the platform for the authorized operation of public data."),
-    "G05": Text("软硬件归实施机构，产品经营权归运营机构。", "Hardware and software are the agency's, products the operator's."),
+    "G05": Text(
+        "软硬件归实施机构，产品经营权归运营机构。", "Hardware and software are the agency's, products the operator's."
+    ),
     "G06": Text(
         "依法披露信息；不得直接或间接参与授权范围内已交付产品的再开发。",
         "Disclosure as the law says; no direct or indirect redevelopment of products delivered in scope.",
@@ -64,7 +68,9 @@ AGREEMENT_DRAFTS: dict[str, Text] = {
     "G09": Text("年度绩效评价，作为续约或退出的依据。", "Yearly evaluation decides on renewal or exit."),
     "G10": Text("违约责任依法承担。", "Breach is answered for by law."),
     "G11": Text("争议先协商，不成的依法诉讼。", "Disputes are negotiated first, then taken to court."),
-    "G12": Text("变更须双方一致；提前终止须通知并完成处置。", "Changes by consent; early end with notice and disposal."),
+    "G12": Text(
+        "变更须双方一致；提前终止须通知并完成处置。", "Changes by consent; early end with notice and disposal."
+    ),
     "G13": Text("其他事项另行约定。", "Other matters are agreed apart."),
 }
 

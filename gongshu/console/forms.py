@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+from fastapi import Depends
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
@@ -136,6 +137,10 @@ def _plain_decimal(text: str) -> str:
 async def read_form(request: Request) -> Form:
     """Return the form of a request; a dependency, so that handlers themselves may be plain functions in a thread."""
     return Form(await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX))
+
+
+Filled = Annotated[Form, Depends(read_form)]
+"""The form of the request, as an argument of a handler."""
 
 
 def read_policy_uses(form: Form, prefix: str, offered: ResourcePolicy) -> ResourcePolicy:

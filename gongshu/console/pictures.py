@@ -146,7 +146,9 @@ def _line(parent: Box, child: Box) -> str:
         start_y, end_y = parent.y, child.y + BOX_HEIGHT
     distance = end_y - start_y
     if abs(distance) <= LAYER_GAP + 1:
-        return f"M{start_x} {start_y}C{start_x} {start_y + distance // 2} {end_x} {end_y - distance // 2} {end_x} {end_y}"
+        return (
+            f"M{start_x} {start_y}C{start_x} {start_y + distance // 2} {end_x} {end_y - distance // 2} {end_x} {end_y}"
+        )
     swing = BOX_WIDTH // 2 + 14
     side = max(start_x, end_x) + swing
     start_x, end_x = start_x + BOX_WIDTH // 4, end_x + BOX_WIDTH // 4

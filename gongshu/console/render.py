@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gongshu.access import service as access
-from gongshu.access.types import Actor, Permission
+from gongshu.access.types import Actor, Permission, Role
 from gongshu.base.days import CHINA
 from gongshu.base.decisions import Kind, Reason, Refused
 from gongshu.base.digest import canonical_json
@@ -79,11 +79,8 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
 
 def done(request: Request, where: str, message: str = "", **facts: object) -> Response:
     """Return what follows a form that did something: go to ``where`` and say ``message`` (a msgid) there."""
-    response: Response
-    if is_fragment(request):
-        response = Response(headers={"HX-Redirect": where})
-    else:
-        response = RedirectResponse(where, status_code=303)
+    goes_on = Response(headers={"HX-Redirect": where}) if is_fragment(request) else None
+    response = goes_on or RedirectResponse(where, status_code=303)
     if message:
         said = words(language_of(request)).gettext(message) % facts
         response.set_cookie(FLASH_COOKIE, quote(said), max_age=FLASH_SECONDS_MAX, httponly=True, samesite="lax")
@@ -192,6 +189,8 @@ class _Names:
     def person(self, person_id: str | None) -> str:
         if not person_id:
             return "—"
+        if self._actor.roles <= {Role.PUBLIC}:  # who handled a case is told to those who have signed in
+            return _short_id(person_id)
         if person_id not in self._people:
             try:
                 access.require(self._actor, Permission.READ_PARTY_VIEW)
@@ -242,7 +241,7 @@ def _short_id(value: str) -> str:
 def _size(count: int) -> str:
     amount = float(count)
     for unit in ("B", "KB", "MB"):
-        if amount < 1024:  # noqa: PLR2004 - bytes in a kibibyte
+        if amount < 1024:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} GB"
@@ -271,4 +270,3 @@ def icon(name: str) -> Markup:
     return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(
         _static("vendor/icons.svg"), name
     )
-

@@ -44,14 +44,10 @@ def examples_for(entitlement: Entitlement) -> tuple[Example, ...]:
                     f"GROUP BY {groups[0]}",
                 )
             )
-    hidden = [
-        column.column for column in resource.policy.columns if Use.REVEAL not in column.uses and column.uses
-    ]
+    hidden = [column.column for column in resource.policy.columns if Use.REVEAL not in column.uses and column.uses]
     if hidden:
         found.append(
-            Example(
-                word("example", "Show a column (refused)"), f'SELECT "{hidden[0]}"\nFROM {resource.name}\nLIMIT 10'
-            )
+            Example(word("example", "Show a column (refused)"), f'SELECT "{hidden[0]}"\nFROM {resource.name}\nLIMIT 10')
         )
     unfiltered = [column.column for column in resource.policy.columns if Use.FILTER not in column.uses]
     if unfiltered:

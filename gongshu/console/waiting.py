@@ -96,7 +96,9 @@ def _agency(site: Site, actor: Actor) -> Iterator[Task]:
             yield Task(word("task", "Issue the grant"), title, path, "shield-check")
     for scenario in scenarios.list_scenarios(site, actor, EVERY).rows:
         if scenario.status is ScenarioStatus.SCORED:
-            yield Task(word("task", "Decide on the scenario"), scenario.terms.title, f"/scenarios/{scenario.id}", "route")
+            yield Task(
+                word("task", "Decide on the scenario"), scenario.terms.title, f"/scenarios/{scenario.id}", "route"
+            )
 
 
 def _operator(site: Site, actor: Actor) -> Iterator[Task]:
@@ -110,7 +112,9 @@ def _operator(site: Site, actor: Actor) -> Iterator[Task]:
             title = ", ".join(grant.terms.purposes)
             yield Task(word("task", "Apply for a scenario"), title, f"/scenarios/apply?grant={grant.id}", "route")
     for output in egress.list_outputs(site, actor, EVERY, status=OutputStatus.APPROVED).rows:
-        yield Task(word("task", "Release the output"), output.title or output.id, f"/outputs/{output.id}", "rubber-stamp")
+        yield Task(
+            word("task", "Release the output"), output.title or output.id, f"/outputs/{output.id}", "rubber-stamp"
+        )
     made = products.list_products(site, actor, EVERY).rows
     listed = {listing.product_id for listing in products.list_listings(site, actor, EVERY, listed_only=False).rows}
     used = {product.release_id for product in made}

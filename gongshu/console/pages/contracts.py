@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.access import service as access
@@ -12,7 +12,7 @@ from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.billing import service as billing
 from gongshu.console import gateway
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.labels import LABELS
 from gongshu.console.pictures import contract_way, result_ring, tier_rows
 from gongshu.console.render import actor_of, done, gateway_of, page, site_of, translate
@@ -81,7 +81,7 @@ def sign_contract(request: Request, contract_id: ContractId) -> Response:
 
 
 @router.post("/contracts/{contract_id}/terminate")
-def terminate_contract(request: Request, contract_id: ContractId, form: Form = Depends(read_form)) -> Response:
+def terminate_contract(request: Request, contract_id: ContractId, form: Filled) -> Response:
     """End a contract early."""
     reason = form.text("reason", is_required=False)
     products.terminate_contract(site_of(request), actor_of(request), contract_id, reason)
@@ -105,7 +105,7 @@ def revoke_key(request: Request, contract_id: ContractId, key_id: KeyId) -> Resp
 
 
 @router.post("/contracts/{contract_id}/call")
-def try_call(request: Request, contract_id: ContractId, form: Form = Depends(read_form)) -> Response:
+def try_call(request: Request, contract_id: ContractId, form: Filled) -> Response:
     """Make one real call through the gateway and show the answer with its receipt."""
     site, actor = site_of(request), actor_of(request)
     access.require(actor, Permission.CONSUME_KEY_CREATE)
@@ -114,8 +114,8 @@ def try_call(request: Request, contract_id: ContractId, form: Form = Depends(rea
     given = {name: form.text(f"field-{name}", is_required=False) for name in form.names("field-")}
     form.check()
     answer = gateway.call(
-        gateway_of(request), contract.terms.product_id, key, purpose, f"console-{secrets.token_hex(8)}",
-        {name: value for name, value in given.items() if value},
+        gateway_of(request), contract.terms.product_id, secret=key, purpose=purpose,
+        request_id=f"console-{secrets.token_hex(8)}", fields={name: value for name, value in given.items() if value},
     )  # fmt: skip
     return page(
         request, "call-answer.html", answer=answer,

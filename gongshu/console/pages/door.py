@@ -2,12 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from gongshu.access.types import Role
 from gongshu.base.decisions import Refused
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.labels import Word, word
 from gongshu.console.language import LANGUAGE_COOKIE, Language
 from gongshu.console.render import actor_of, done, page, render_refusal, site_of
@@ -67,7 +67,7 @@ def _enter(request: Request, secret: str, where: str) -> Response:
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, form: Form = Depends(read_form)) -> Response:
+def sign_in(request: Request, form: Filled) -> Response:
     """Sign in with login and password."""
     login, password = form.text("login"), form.text("password")
     form.check()
@@ -76,7 +76,7 @@ def sign_in(request: Request, form: Form = Depends(read_form)) -> Response:
 
 
 @router.post("/sign-in-as")
-def sign_in_as(request: Request, form: Form = Depends(read_form)) -> Response:
+def sign_in_as(request: Request, form: Filled) -> Response:
     """Sign in as a person of the demo, by one click; everywhere else refused by the service."""
     login = form.text("login")
     form.check()
@@ -97,7 +97,7 @@ def sign_out(request: Request) -> Response:
 
 
 @router.post("/language")
-def choose_language(request: Request, form: Form = Depends(read_form)) -> Response:
+def choose_language(form: Filled) -> Response:
     """Keep the language that was chosen, and go back to where one was."""
     chosen = form.choice("language", Language) or Language.CHINESE
     response = RedirectResponse(_inside(form.text("next", is_required=False)), status_code=303)

@@ -1,13 +1,12 @@
 """Outputs in quarantine, their two reviews, and releases."""
 
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.decisions import Refused
 from gongshu.base.ids import OutputId, ReleaseId
 from gongshu.base.paging import PageRequest
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.egress import service as egress
 from gongshu.egress.types import CheckVerdict, OutputStatus, Preview, ReviewKind
@@ -52,7 +51,7 @@ def preview_output(request: Request, output_id: OutputId, after: str = "") -> Re
 
 
 @router.post("/outputs/{output_id}/submit")
-def submit_for_review(request: Request, output_id: OutputId, form: Form = Depends(read_form)) -> Response:
+def submit_for_review(request: Request, output_id: OutputId, form: Filled) -> Response:
     """Ask for the two reviews."""
     context = form.text("context")
     form.check()
@@ -61,14 +60,12 @@ def submit_for_review(request: Request, output_id: OutputId, form: Form = Depend
 
 
 @router.post("/outputs/{output_id}/vote")
-def vote(request: Request, output_id: OutputId, form: Form = Depends(read_form)) -> Response:
+def vote(request: Request, output_id: OutputId, form: Filled) -> Response:
     """Give one of the two reviews, bound to the digest that the page showed."""
     kind, digest = form.choice("kind", ReviewKind) or ReviewKind.SECURITY, form.text("digest")
     approves, reason = form.text("approves") == "yes", form.text("reason", is_required=False)
     form.check()
-    egress.vote(
-        site_of(request), actor_of(request), output_id, kind, digest, approves=approves, reason=reason
-    )
+    egress.vote(site_of(request), actor_of(request), output_id, kind, digest, approves=approves, reason=reason)
     return done(request, f"/outputs/{output_id}", "Your review is recorded, bound to the digest you saw.")
 
 
@@ -89,6 +86,4 @@ def list_releases(request: Request, after: str = "") -> Response:
 @router.get("/releases/{release_id}")
 def show_release(request: Request, release_id: ReleaseId) -> Response:
     """Show a release, and to the operator the form that makes a product of it."""
-    return page(
-        request, "release.html", release=egress.get_release(site_of(request), actor_of(request), release_id)
-    )
+    return page(request, "release.html", release=egress.get_release(site_of(request), actor_of(request), release_id))

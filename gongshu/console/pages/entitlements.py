@@ -1,13 +1,13 @@
 """Entitlements, and what a developer does with one: governed SQL, explained as it is written, and verifications."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.ids import EntitlementId
 from gongshu.base.paging import PageRequest
 from gongshu.compute import service as compute
 from gongshu.compute.types import VerificationDefinition, VerificationField
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.console.statements import examples_for
 from gongshu.policies.types import Use
@@ -48,7 +48,7 @@ def show_editor(request: Request, entitlement_id: EntitlementId) -> Response:
 
 
 @router.post("/entitlements/{entitlement_id}/explain")
-def explain(request: Request, entitlement_id: EntitlementId, form: Form = Depends(read_form)) -> Response:
+def explain(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Say what the gate thinks of a statement: permitted with lineage, or every reason against it."""
     sql = form.text("sql", is_required=False)
     explanation = compute.explain(site_of(request), actor_of(request), entitlement_id, sql) if sql else None
@@ -56,7 +56,7 @@ def explain(request: Request, entitlement_id: EntitlementId, form: Form = Depend
 
 
 @router.post("/entitlements/{entitlement_id}/try")
-def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Form = Depends(read_form)) -> Response:
+def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Run a statement on synthetic rows and show the result."""
     sql = form.text("sql")
     form.check()
@@ -65,7 +65,7 @@ def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Form
 
 
 @router.post("/entitlements/{entitlement_id}/jobs")
-def submit_sql(request: Request, entitlement_id: EntitlementId, form: Form = Depends(read_form)) -> Response:
+def submit_sql(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Submit a statement to run on the real data."""
     title, sql = form.text("title"), form.text("sql")
     form.check()
@@ -88,7 +88,7 @@ def show_verification_form(request: Request, entitlement_id: EntitlementId) -> R
 
 
 @router.post("/entitlements/{entitlement_id}/verification")
-def submit_verification(request: Request, entitlement_id: EntitlementId, form: Form = Depends(read_form)) -> Response:
+def submit_verification(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Submit the definition of a verification: its artifact is made of keyed hashes."""
     title, relation, key = form.text("title"), form.text("relation"), form.text("key", is_required=False)
     fields = []

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.access.types import Role
@@ -15,7 +15,7 @@ from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import Resource
 from gongshu.console.drafts import AGREEMENT_DRAFTS, EXIT_DUTY_DRAFTS, PURPOSE_DRAFT
-from gongshu.console.forms import Form, read_form, read_policy_uses
+from gongshu.console.forms import Filled, Form, read_policy_uses
 from gongshu.console.pages.plans import read_collective_decision, read_parts
 from gongshu.console.pictures import split_rows
 from gongshu.console.preview import stops_of
@@ -99,9 +99,7 @@ def _read_terms(request: Request, form: Form, agency: PartyId) -> GrantTerms:
     for resource_id in form.many("resource"):
         offered = grants.offer_scope(site, actor, ResourceId(resource_id))
         narrowed = read_policy_uses(form, f"uses-{resource_id}-", offered.policy)
-        scope.append(
-            ResourceScope(offered.resource, offered.name, offered.registration, offered.supplier, narrowed)
-        )
+        scope.append(ResourceScope(offered.resource, offered.name, offered.registration, offered.supplier, narrowed))
     start = start_of_day(first)
     return GrantTerms(
         agency=agency, operator=PartyId(operator), mode=form.choice("mode", Mode),
@@ -113,7 +111,7 @@ def _read_terms(request: Request, form: Form, agency: PartyId) -> GrantTerms:
 
 
 @router.post("/agreements")
-def propose_agreement(request: Request, form: Form = Depends(read_form)) -> Response:
+def propose_agreement(request: Request, form: Filled) -> Response:
     """Propose the agreement to the operator."""
     site, actor = site_of(request), actor_of(request)
     plan = PlanId(form.text("plan"))
@@ -137,7 +135,7 @@ def show_agreement(request: Request, agreement_id: AgreementId) -> Response:
 
 
 @router.post("/agreements/{agreement_id}/sign")
-def sign_agreement(request: Request, agreement_id: AgreementId, form: Form = Depends(read_form)) -> Response:
+def sign_agreement(request: Request, agreement_id: AgreementId, form: Filled) -> Response:
     """Sign for one's own side; the agency files its collective decision with it."""
     site, actor = site_of(request), actor_of(request)
     decision = read_collective_decision(form) if form.is_set("with_decision") else None
@@ -146,11 +144,9 @@ def sign_agreement(request: Request, agreement_id: AgreementId, form: Form = Dep
 
 
 @router.post("/agreements/{agreement_id}/withdraw")
-def withdraw_agreement(request: Request, agreement_id: AgreementId, form: Form = Depends(read_form)) -> Response:
+def withdraw_agreement(request: Request, agreement_id: AgreementId, form: Filled) -> Response:
     """Take an agreement back before the operator has signed."""
-    grants.withdraw_agreement(
-        site_of(request), actor_of(request), agreement_id, form.text("reason", is_required=False)
-    )
+    grants.withdraw_agreement(site_of(request), actor_of(request), agreement_id, form.text("reason", is_required=False))
     return done(request, f"/agreements/{agreement_id}", "The agreement is withdrawn.")
 
 
@@ -197,7 +193,7 @@ def preview_end(request: Request, grant_id: GrantId) -> Response:
 
 
 @router.post("/grants/{grant_id}/end")
-def end_grant(request: Request, grant_id: GrantId, form: Form = Depends(read_form)) -> Response:
+def end_grant(request: Request, grant_id: GrantId, form: Filled) -> Response:
     """End a grant, and everything under it, from this second."""
     supervision.end_grant(site_of(request), actor_of(request), grant_id, form.text("reason", is_required=False))
     return done(request, f"/grants/{grant_id}", "The grant has ended, and everything under it has stopped.")

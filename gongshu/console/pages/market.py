@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.days import Period, add_years, local_day, start_of_day
 from gongshu.base.ids import ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled, Form
 from gongshu.console.pictures import tier_rows
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.policies.types import UsagePolicy
@@ -29,7 +29,7 @@ def list_products(request: Request, after: str = "") -> Response:
 
 
 @router.post("/products")
-def define_product(request: Request, form: Form = Depends(read_form)) -> Response:
+def define_product(request: Request, form: Filled) -> Response:
     """Make a product of a release."""
     release = ReleaseId(form.text("release"))
     title, summary = form.text("title"), form.text("summary")
@@ -64,7 +64,7 @@ def _read_tiers(form: Form) -> tuple[Tier, ...]:
 
 
 @router.post("/products/{product_id}/list")
-def list_product(request: Request, product_id: ProductId, form: Form = Depends(read_form)) -> Response:
+def list_product(request: Request, product_id: ProductId, form: Filled) -> Response:
     """Put a product on the market."""
     tiers = _read_tiers(form)
     form.check()
@@ -75,7 +75,7 @@ def list_product(request: Request, product_id: ProductId, form: Form = Depends(r
 
 
 @router.post("/listings/{listing_id}/delist")
-def delist(request: Request, listing_id: ListingId, form: Form = Depends(read_form)) -> Response:
+def delist(request: Request, listing_id: ListingId, form: Filled) -> Response:
     """Take a listing off the market."""
     reason = form.text("reason")
     form.check()
@@ -113,7 +113,7 @@ def read_policy(form: Form, purposes: tuple[str, ...]) -> UsagePolicy:
 
 
 @router.post("/market/{listing_id}/order")
-def place_order(request: Request, listing_id: ListingId, form: Form = Depends(read_form)) -> Response:
+def place_order(request: Request, listing_id: ListingId, form: Filled) -> Response:
     """Order an offer under a proposed usage policy."""
     site, actor = site_of(request), actor_of(request)
     policy = read_policy(form, (form.text("purpose"),))

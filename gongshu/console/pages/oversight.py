@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from gongshu.access import service as access
@@ -10,7 +10,7 @@ from gongshu.access.types import Permission
 from gongshu.audit import service as audit
 from gongshu.audit.types import Outcome
 from gongshu.base.paging import PageRequest
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.pictures import draw_lifeline
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.supervision import service as supervision
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 @router.get("/audit")
-def show_log(  # noqa: PLR0913 - one argument per filter in the address
+def show_log(  # noqa: PLR0917 - one per filter in the address
     request: Request, after: str = "", action: str = "", party: str = "", outcome: str = "", subject: str = ""
 ) -> Response:
     """Show entries of the log, newest first, filtered."""
@@ -36,7 +36,7 @@ def show_log(  # noqa: PLR0913 - one argument per filter in the address
 
 
 @router.post("/audit/check")
-def check_log(request: Request, form: Form = Depends(read_form)) -> Response:
+def check_log(request: Request, form: Filled) -> Response:
     """Recompute the whole log from its entries and show what was found."""
     site, actor = site_of(request), actor_of(request)
     access.require(actor, Permission.AUDIT_LOG_READ)
@@ -74,7 +74,7 @@ def ask_for_lifeline(request: Request) -> Response:
 
 
 @router.post("/lifelines")
-def find_lifeline(request: Request, form: Form = Depends(read_form)) -> Response:
+def find_lifeline(request: Request, form: Filled) -> Response:
     """Go to the lifeline of a receipt's call or of an object."""
     wanted = form.text("wanted")
     form.check()

@@ -1,12 +1,12 @@
 """Implementation plans: written and submitted by the agency, decided by the authorising body."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.ids import PlanId
 from gongshu.base.paging import PageRequest
 from gongshu.console.drafts import PLAN_DRAFTS
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled, Form
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.grants import service as grants
 from gongshu.grants.types import PLAN_PARTS, CollectiveDecision, Mode, Part
@@ -40,7 +40,7 @@ def write_plan_form(request: Request) -> Response:
 
 
 @router.post("/plans")
-def write_plan(request: Request, form: Form = Depends(read_form)) -> Response:
+def write_plan(request: Request, form: Filled) -> Response:
     """Keep a draft of a plan."""
     title, mode = form.text("title"), form.choice("mode", Mode)
     form.check()
@@ -65,7 +65,7 @@ def rewrite_plan_form(request: Request, plan_id: PlanId) -> Response:
 
 
 @router.post("/plans/{plan_id}/rewrite")
-def rewrite_plan(request: Request, plan_id: PlanId, form: Form = Depends(read_form)) -> Response:
+def rewrite_plan(request: Request, plan_id: PlanId, form: Filled) -> Response:
     """Write a draft anew."""
     title, mode = form.text("title"), form.choice("mode", Mode)
     form.check()
@@ -83,13 +83,11 @@ def submit_plan(request: Request, plan_id: PlanId) -> Response:
 
 
 @router.post("/plans/{plan_id}/decide")
-def decide_plan(request: Request, plan_id: PlanId, form: Form = Depends(read_form)) -> Response:
+def decide_plan(request: Request, plan_id: PlanId, form: Filled) -> Response:
     """Approve or reject a plan by a collective decision."""
     approves = form.text("approves") == "yes"
     reason = form.text("reason", is_required=False)
     form.check()
-    grants.decide_plan(
-        site_of(request), actor_of(request), plan_id, approves, read_collective_decision(form), reason
-    )
+    grants.decide_plan(site_of(request), actor_of(request), plan_id, approves, read_collective_decision(form), reason)
     said = "The plan is in effect." if approves else "The plan goes back to the agency."
     return done(request, f"/plans/{plan_id}", said)

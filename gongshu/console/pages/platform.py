@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.access import service as access
 from gongshu.access.types import Permission, Role
 from gongshu.base.ids import PartyId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
-from gongshu.console.forms import Form, read_form
 from gongshu.console.clock import move_clock
+from gongshu.console.forms import Filled, Form
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.parties import service as parties
 
@@ -35,7 +35,7 @@ def _offered() -> tuple[Role, ...]:
 
 
 @router.post("/parties")
-def create_party(request: Request, form: Form = Depends(read_form)) -> Response:
+def create_party(request: Request, form: Filled) -> Response:
     """Admit an organisation."""
     name, code, region = form.text("name"), form.text("credit_code"), form.text("region")
     form.check()
@@ -57,7 +57,7 @@ def show_party(request: Request, party_id: PartyId) -> Response:
 
 
 @router.post("/parties/{party_id}/people")
-def create_person(request: Request, party_id: PartyId, form: Form = Depends(read_form)) -> Response:
+def create_person(request: Request, party_id: PartyId, form: Filled) -> Response:
     """Let a person act for an organisation."""
     name, login, password = form.text("name"), form.text("login"), form.text("password")
     form.check()
@@ -82,7 +82,7 @@ def show_clock(request: Request) -> Response:
 
 
 @router.post("/clock")
-def move(request: Request, form: Form = Depends(read_form)) -> Response:
+def move(request: Request, form: Filled) -> Response:
     """Move the demo clock forward by whole days."""
     days = form.whole("days")
     form.check()

@@ -1,13 +1,13 @@
 """Registrations: filed by the supplier, taken through their steps by the registrar, opened to objection by anybody."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.ids import RegistrationId, ResourceId
 from gongshu.base.paging import PageRequest
 from gongshu.catalog import service as catalog
 from gongshu.console.drafts import MATERIAL_DRAFTS
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled, Form
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.registry import service as registry
 from gongshu.registry.types import MATERIALS, CancellationGround, Material
@@ -37,7 +37,7 @@ def register_form(request: Request, resource_id: ResourceId) -> Response:
 
 
 @router.post("/resources/{resource_id}/register")
-def submit(request: Request, resource_id: ResourceId, form: Form = Depends(read_form)) -> Response:
+def submit(request: Request, resource_id: ResourceId, form: Filled) -> Response:
     """File a first registration."""
     title, summary, number = form.text("title"), form.text("summary"), form.whole("version")
     materials = _read_materials(form)
@@ -73,7 +73,7 @@ def resubmit_form(request: Request, registration_id: RegistrationId) -> Response
 
 
 @router.post("/registrations/{registration_id}/resubmit")
-def resubmit(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def resubmit(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """File again after a return."""
     title, summary, number = form.text("title"), form.text("summary"), form.whole("version")
     materials = _read_materials(form)
@@ -93,14 +93,14 @@ def accept(request: Request, registration_id: RegistrationId) -> Response:
 
 
 @router.post("/registrations/{registration_id}/return")
-def return_for_supplement(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def return_for_supplement(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Return a case with one complete list of defects."""
     registry.return_for_supplement(site_of(request), actor_of(request), registration_id, form.lines("defects"))
     return done(request, f"/registrations/{registration_id}", "Returned with the list of defects.")
 
 
 @router.post("/registrations/{registration_id}/refuse")
-def refuse(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def refuse(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Refuse a case."""
     reason = form.text("reason", is_required=False)
     registry.refuse(site_of(request), actor_of(request), registration_id, reason)
@@ -108,7 +108,7 @@ def refuse(request: Request, registration_id: RegistrationId, form: Form = Depen
 
 
 @router.post("/registrations/{registration_id}/pass")
-def pass_review(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def pass_review(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Pass the formal review: the publicity starts."""
     explanation = form.text("explanation", is_required=False)
     registry.pass_review(site_of(request), actor_of(request), registration_id, explanation)
@@ -116,7 +116,7 @@ def pass_review(request: Request, registration_id: RegistrationId, form: Form = 
 
 
 @router.post("/registrations/{registration_id}/object")
-def object_to(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def object_to(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Object to a registration in publicity."""
     evidence = form.text("evidence", is_required=False)
     registry.object_to(site_of(request), actor_of(request), registration_id, evidence)
@@ -124,7 +124,7 @@ def object_to(request: Request, registration_id: RegistrationId, form: Form = De
 
 
 @router.post("/registrations/{registration_id}/objection")
-def decide_objection(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def decide_objection(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Uphold or dismiss an objection."""
     upholds, reason = form.text("upholds") == "yes", form.text("reason", is_required=False)
     form.check()
@@ -140,7 +140,7 @@ def assign_code(request: Request, registration_id: RegistrationId) -> Response:
 
 
 @router.post("/registrations/{registration_id}/cancel")
-def cancel(request: Request, registration_id: RegistrationId, form: Form = Depends(read_form)) -> Response:
+def cancel(request: Request, registration_id: RegistrationId, form: Filled) -> Response:
     """Cancel a coded registration."""
     ground, reason = form.choice("ground", CancellationGround), form.text("reason", is_required=False)
     form.check()

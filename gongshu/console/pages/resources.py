@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.access import service as access
@@ -16,7 +16,7 @@ from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ColumnGrade, Meaning, Resource, ResourceVersion
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled, Form
 from gongshu.console.labels import THEMES, UPDATE_CYCLES
 from gongshu.console.pictures import quality_by_dimension, quality_radar
 from gongshu.console.render import actor_of, done, page, site_of, translate
@@ -45,7 +45,7 @@ def describe_form(request: Request) -> Response:
 
 
 @router.post("/resources")
-def create_resource(request: Request, form: Form = Depends(read_form)) -> Response:
+def create_resource(request: Request, form: Filled) -> Response:
     """Describe a new resource."""
     name, title, summary = form.text("name"), form.text("title"), form.text("summary")
     theme, cycle, basis = form.text("theme"), form.text("update_cycle"), form.text("legal_basis")
@@ -104,7 +104,7 @@ def _kept(form: Form, folder: Path) -> list[Path]:
 
 
 @router.post("/resources/{resource_id}/ingest")
-def ingest(request: Request, resource_id: ResourceId, form: Form = Depends(read_form)) -> Response:
+def ingest(request: Request, resource_id: ResourceId, form: Filled) -> Response:
     """Make the uploaded files the next version of a resource."""
     site = site_of(request)
     with tempfile.TemporaryDirectory(dir=site.home, prefix="upload-") as folder:
@@ -153,7 +153,7 @@ def classify_form(request: Request, resource_id: ResourceId) -> Response:
 
 
 @router.post("/resources/{resource_id}/classify")
-def confirm_classification(request: Request, resource_id: ResourceId, form: Form = Depends(read_form)) -> Response:
+def confirm_classification(request: Request, resource_id: ResourceId, form: Filled) -> Response:
     """Confirm meaning and grade of every column."""
     grades = tuple(
         ColumnGrade(
@@ -181,7 +181,7 @@ def uses_form(request: Request, resource_id: ResourceId) -> Response:
 
 
 @router.post("/resources/{resource_id}/uses")
-def set_uses(request: Request, resource_id: ResourceId, form: Form = Depends(read_form)) -> Response:
+def set_uses(request: Request, resource_id: ResourceId, form: Filled) -> Response:
     """Set the uses of each column; those wider than the default are confirmed by name."""
     columns = []
     for name in form.names("column-"):

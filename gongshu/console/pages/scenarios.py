@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.access import service as access
@@ -11,7 +11,7 @@ from gongshu.base.days import Period, start_of_day
 from gongshu.base.ids import GrantId, PartyId, ResourceId, ScenarioId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.base.site import Site
-from gongshu.console.forms import Form, read_form, read_policy_uses
+from gongshu.console.forms import Filled, Form, read_policy_uses
 from gongshu.console.pictures import last_day, score_radar
 from gongshu.console.render import actor_of, done, page, site_of, translate
 from gongshu.grants import service as grants
@@ -58,7 +58,7 @@ def _read_needs(form: Form, grant: Grant) -> tuple[Need, ...]:
 
 
 @router.post("/scenarios")
-def apply(request: Request, form: Form = Depends(read_form)) -> Response:
+def apply(request: Request, form: Filled) -> Response:
     """File an application."""
     site, actor = site_of(request), actor_of(request)
     grant = grants.get_grant(site, actor, GrantId(form.text("grant")))
@@ -68,9 +68,11 @@ def apply(request: Request, form: Form = Depends(read_form)) -> Response:
     needs = _read_needs(form, grant)
     form.check()
     start = site.now() if first == site.today() else start_of_day(first)
-    end = min(start_of_day(last + timedelta(days=1)), grant.terms.period.end) if last == last_day(
-        grant.terms.period.end
-    ) else start_of_day(last + timedelta(days=1))
+    end = (
+        min(start_of_day(last + timedelta(days=1)), grant.terms.period.end)
+        if last == last_day(grant.terms.period.end)
+        else start_of_day(last + timedelta(days=1))
+    )
     made = scenarios.apply(
         site, actor,
         terms=ScenarioTerms(
@@ -104,7 +106,7 @@ def show_scenario(request: Request, scenario_id: ScenarioId) -> Response:
 
 
 @router.post("/scenarios/{scenario_id}/score")
-def score(request: Request, scenario_id: ScenarioId, form: Form = Depends(read_form)) -> Response:
+def score(request: Request, scenario_id: ScenarioId, form: Filled) -> Response:
     """Give one's points by criterion, with a reason for each."""
     site = site_of(request)
     names = tuple(criteria_of(site))
@@ -116,7 +118,7 @@ def score(request: Request, scenario_id: ScenarioId, form: Form = Depends(read_f
 
 
 @router.post("/scenarios/{scenario_id}/decide")
-def decide(request: Request, scenario_id: ScenarioId, form: Form = Depends(read_form)) -> Response:
+def decide(request: Request, scenario_id: ScenarioId, form: Filled) -> Response:
     """Approve or reject an application."""
     approves, reason = form.text("approves") == "yes", form.text("reason", is_required=False)
     form.check()

@@ -2,13 +2,13 @@
 
 from datetime import date
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.ids import ContractId, StatementId
 from gongshu.base.paging import PageRequest
 from gongshu.billing import service as billing
-from gongshu.console.forms import Form, read_form
+from gongshu.console.forms import Filled
 from gongshu.console.pictures import split_flow
 from gongshu.console.render import actor_of, done, page, party_names, site_of, translate
 
@@ -36,7 +36,7 @@ def show_statement(request: Request, statement_id: StatementId) -> Response:
 
 
 @router.post("/contracts/{contract_id}/statements")
-def create_statement(request: Request, contract_id: ContractId, form: Form = Depends(read_form)) -> Response:
+def create_statement(request: Request, contract_id: ContractId, form: Filled) -> Response:
     """Draw up the statement of a month."""
     month = form.month("month")
     form.check()
