@@ -1,13 +1,16 @@
 """The modules that touch rows on their way out: what they find, what they copy, what they never hand on."""
 
+import hashlib
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import lmdb
 import pytest
 
 from gongshu.compute.types import OutputFile
-from gongshu.egress.adapters import files, tables
+from gongshu.egress.adapters import files, hashes, tables
+from gongshu.egress.types import HashesMeasure
 
 
 @pytest.fixture
@@ -112,6 +115,58 @@ def test_a_preview_is_paged_and_shows_every_value_as_text(table):
     assert (first.columns, first.total, first.next_after) == (("n", "day", "nothing"), 5, "2")
     assert first.rows[0] == ("0", str(date(2026, 1, 1)), None)
     assert tables.preview(path, limit=2, offset=4).next_after == ""
+
+
+# --------------------------------------------------------------------------------------------------------- hashes
+
+
+def digest(text: str, size: int = 32) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=size).digest()
+
+
+@pytest.fixture
+def artifact(tmp_path: Path):
+    """Give a function that writes an artifact of 200 records of two hashes, some of them replaced."""
+
+    def write(**changed: tuple[bytes, bytes]) -> Path:
+        records = {
+            str(n): (digest(f"k{n}", 31) + b"\0", digest(f"a{n}") + digest(f"b{n}")) for n in range(200)
+        } | changed
+        path = tmp_path / "hashes.lmdb"
+        with lmdb.open(str(path), subdir=False, map_size=1 << 22) as environment, environment.begin(write=True) as tx:
+            tx.put(bytes(32), digest("salt") * 2)
+            for key, value in records.values():
+                tx.put(key, value)
+        return path
+
+    return write
+
+
+def test_an_artifact_of_hashes_is_clean(artifact):
+    assert hashes.measure_hashes(artifact(), 2) == HashesMeasure(200, 0, 0)
+
+
+@pytest.mark.parametrize("ordinal", [b"\0", b"\1"])
+def test_a_readable_key_is_no_hash(artifact, ordinal):
+    readable = "91350000MA0000000F".encode().ljust(31, b"\0") + ordinal
+    assert hashes.measure_hashes(artifact(**{"7": (readable, digest("a") * 2)}), 2).odd_keys == 1
+
+
+@pytest.mark.parametrize(
+    "value", [digest("a") + "某某公司".encode().ljust(32, b"\0"), digest("a"), digest("a") * 3, b"x" * 64, bytes(64)]
+)
+def test_a_readable_or_longer_record_is_no_hash(artifact, value):
+    assert hashes.measure_hashes(artifact(**{"7": (digest("k", 31) + b"\0", value)}), 2).odd_values == 1
+
+
+def test_a_short_key_is_no_hash(artifact):
+    assert hashes.measure_hashes(artifact(**{"7": (b"k", digest("a") * 2)}), 2).odd_keys == 1
+
+
+def test_what_is_no_artifact_has_no_measure(tmp_path):
+    path = tmp_path / "hashes.lmdb"
+    path.write_bytes(b"junk" * 5000)
+    assert hashes.measure_hashes(path, 2) is None
 
 
 # ---------------------------------------------------------------------------------------------------------- files
