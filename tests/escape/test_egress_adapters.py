@@ -148,7 +148,7 @@ def test_an_artifact_of_hashes_is_clean(artifact):
 
 @pytest.mark.parametrize("ordinal", [b"\0", b"\1"])
 def test_a_readable_key_is_no_hash(artifact, ordinal):
-    readable = "91350000MA0000000F".encode().ljust(31, b"\0") + ordinal
+    readable = b"91350000MA0000000F".ljust(31, b"\0") + ordinal
     assert hashes.measure_hashes(artifact(**{"7": (readable, digest("a") * 2)}), 2).odd_keys == 1
 
 

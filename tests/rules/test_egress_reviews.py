@@ -166,7 +166,7 @@ def test_a_parameter_below_the_law_lowers_nothing_and_one_above_it_counts():
 @pytest.mark.parametrize(
     ("status", "party", "is_reviewer", "is_related", "permitted"),
     [
-        (S.IN_REVIEW, BUREAU, True, False, True), (S.QUARANTINED, BUREAU, True, False, True),
+        (S.IN_REVIEW, BUREAU, True, False, True), (S.QUARANTINED, BUREAU, True, False, False),
         (S.IN_REVIEW, BUREAU, True, True, False), (S.IN_REVIEW, DEVELOPER, True, False, False),
         (S.IN_REVIEW, DEVELOPER, False, False, False), (S.APPROVED, OPERATOR, False, False, False),
         (S.RELEASED, DEVELOPER, False, False, True), (S.RELEASED, OPERATOR, False, False, True),

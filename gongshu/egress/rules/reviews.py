@@ -195,8 +195,8 @@ def decide_release(output: Output, party: PartyId, standing: Standing, *, review
 
 
 def decide_preview(output: Output, party: PartyId, *, is_reviewer: bool, is_related: bool) -> Decision[Output]:
-    """Reviewers of other organisations see the quarantined rows; author and operator only what was released."""
-    if is_reviewer and not is_barred(output, party, is_related=is_related):
+    """Reviewers of other organisations see rows once submitted; author and operator only what was released."""
+    if is_reviewer and output.status is not S.QUARANTINED and not is_barred(output, party, is_related=is_related):
         return decide(output)
     if output.status is S.RELEASED and party in {output.author_party, output.operator}:
         return decide(output)
