@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
-from gongshu.base.ids import EntitlementId, JobId, PartyId, PersonId, ResourceId
+from gongshu.base.ids import EntitlementId, GrantId, JobId, PartyId, PersonId, ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.policies.types import ResourcePolicy, Thresholds
 
@@ -102,12 +102,16 @@ class GovernedQuery:
 
 @dataclass(frozen=True)
 class VerificationField:
-    """An input field of a verification product and the column it is compared with."""
+    """An input field of a verification product and the column it is compared with.
+
+    ``data_type`` is that of the column; the gate fills it in. It says how an input is read (dates, numbers, text).
+    """
 
     name: str
     column: str
     is_required: bool
     is_key: bool = False
+    data_type: DataType = DataType.TEXT
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,8 @@ class Job:
     report: JobReport | None = None
     failure_code: str = ""
     finished_at: datetime | None = None
+    operator: PartyId = PartyId("")
+    grant: GrantId = GrantId("")
 
     @property
     def ref(self) -> Ref:

@@ -1,5 +1,7 @@
 """The way through the gate: one statement, a query and nothing else; every output shown must be allowed to be seen."""
 
+from typing import Any
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -67,6 +69,19 @@ def _parse(findings: Findings, sql: str) -> exp.Expression | None:
         return None
     if not isinstance(trees[0], exp.Select | exp.SetOperation | exp.Subquery):
         findings.add(STATEMENT_NOT_A_QUERY, construct=type(trees[0]).__name__.upper())
+        return None
+    return trees[0]
+
+
+def parse_condition(findings: Findings, text: str) -> Any:
+    """Return the tree of one condition (a row filter); ``None`` with a reason when it cannot be read."""
+    try:
+        trees = sqlglot.parse(text, dialect="duckdb")
+    except (SqlglotError, RecursionError):
+        findings.add(STATEMENT_UNREADABLE, line=1, column=1)
+        return None
+    if len(trees) != 1 or trees[0] is None:
+        findings.add(STATEMENT_NOT_ONE, count=len(trees))
         return None
     return trees[0]
 

@@ -167,9 +167,14 @@ def _double(node: exp.Expression) -> exp.Expression:
     return exp.Cast(this=node, to=exp.DataType.build("DOUBLE"))
 
 
+def _moment(seconds: exp.Expression) -> exp.Expression:
+    micros = exp.Mul(this=paren(seconds), expression=exp.Literal.number(1_000_000))
+    return fn("make_timestamp", exp.Cast(this=paren(micros), to=exp.DataType.build("BIGINT")))
+
+
 def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression:
     if family(data_type) == Family.TIME:
-        month = fn("date_trunc", exp.Literal.string("month"), fn("to_timestamp", node))
+        month = fn("date_trunc", exp.Literal.string("month"), _moment(node))
         return exp.TryCast(this=month, to=exp.DataType.build("DATE"))
     digits = fn("floor", fn("log10", fn("abs", node)))
     places = exp.Cast(

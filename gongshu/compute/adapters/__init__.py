@@ -1,0 +1,1 @@
+"""The outside of governed compute: projections on disk, the sandboxed engine, artifacts, folders."""

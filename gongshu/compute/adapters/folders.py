@@ -1,0 +1,63 @@
+"""Folders of jobs: worked on aside, renamed into place once."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gongshu.base.ids import JobId
+from gongshu.compute.types import OutputFile
+
+READ_ONLY = 0o444
+
+
+def output_folder(home: Path, job_id: JobId) -> Path:
+    """Return where the files of a job lie, in quarantine."""
+    return home / "outputs" / job_id
+
+
+@contextmanager
+def workplace(home: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder with ``projections`` and ``outbox``; whatever is left in it is removed afterwards."""
+    folder = home / "work" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "projections").mkdir(mode=0o700, parents=True)
+    (folder / "outbox").mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def describe(outbox: Path, rows: dict[str, int]) -> tuple[OutputFile, ...]:
+    """Return the files of an outbox with digests, after their bytes have reached the disk. Links do not count."""
+    found = []
+    for name, count in rows.items():
+        path = outbox / name
+        if path.is_symlink() or not path.is_file():
+            raise FileNotFoundError(name)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        path.chmod(READ_ONLY)
+        found.append(OutputFile(name, digest, path.stat().st_size, count))
+    return tuple(found)
+
+
+def publish(outbox: Path, target: Path) -> None:
+    """Rename the outbox to ``target``. A folder that stands there is of a run that was not recorded: it is replaced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove(target)
+    outbox.rename(target)
+    handle = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""The gate, jobs and synthetic rows over HTTP. No route shows a value of the data."""
+
+import base64
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from gongshu.access.types import Actor, Permission
+from gongshu.base.decisions import Reason
+from gongshu.base.ids import EntitlementId, JobId
+from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
+from gongshu.base.site import Site
+from gongshu.compute import service
+from gongshu.compute.types import Explanation, GovernedQuery, Job, VerificationDefinition, VerificationField
+
+router = APIRouter(tags=["compute"])
+
+SQL_CHARS_MAX = 20_000
+SYNTHETIC_ROWS_MAX = 1_000
+
+
+def site_of(request: Request) -> Site:
+    """Return the site of the running server."""
+    return cast(Site, request.app.state.site)
+
+
+def actor_of(request: Request) -> Actor:
+    """Return who asks, as the server's middleware resolved it."""
+    return cast(Actor, request.state.actor)
+
+
+def page_of(
+    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
+    after: Annotated[str, Query(max_length=80)] = "",
+) -> PageRequest:
+    """Return the part of a list that is asked for."""
+    return PageRequest(limit, after)
+
+
+Here = Annotated[Site, Depends(site_of)]
+By = Annotated[Actor, Depends(actor_of)]
+Asked = Annotated[PageRequest, Depends(page_of)]
+
+
+class Statement(BaseModel):
+    """One governed statement."""
+
+    sql: str = Field(max_length=SQL_CHARS_MAX)
+
+
+class SqlJob(Statement):
+    """A statement to be run for real."""
+
+    title: str = Field(max_length=200)
+
+
+class FieldText(BaseModel):
+    """An input field of a verification and the column it is compared with."""
+
+    name: str = Field(max_length=80, pattern=r"^[a-z][a-z0-9_]*$")
+    column: str = Field(max_length=200)
+    is_required: bool = True
+    is_key: bool = False
+
+
+class VerificationJob(BaseModel):
+    """A verification to be built: input fields → match, mismatch or no record."""
+
+    title: str = Field(max_length=200)
+    relation: str = Field(max_length=200)
+    fields: list[FieldText] = Field(max_length=20)
+
+
+class ReasonText(BaseModel):
+    """One reason of a refusal in both languages."""
+
+    code: str
+    what_zh: str
+    what_en: str
+    fix_zh: str
+    fix_en: str
+    facts: dict[str, str]
+
+
+class ExplanationText(BaseModel):
+    """What the gate says: permitted with lineage and rewritten SQL, or every reason against it."""
+
+    permitted: bool
+    query: GovernedQuery | None
+    reasons: list[ReasonText]
+
+
+class RowsText(BaseModel):
+    """Rows made of synthetic data."""
+
+    columns: list[str]
+    rows: list[list[str | int | float | bool | None]]
+
+
+def _reason(reason: Reason) -> ReasonText:
+    what, fix = reason.what, reason.fix
+    return ReasonText(
+        code=reason.code, what_zh=what.zh, what_en=what.en, fix_zh=fix.zh, fix_en=fix.en, facts=dict(reason.facts)
+    )
+
+
+def _explanation(found: Explanation) -> ExplanationText:
+    return ExplanationText(
+        permitted=found.permitted, query=found.query, reasons=[_reason(reason) for reason in found.reasons]
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return cast(str | int | float | bool | None, value)
+
+
+def _rows(found: tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]) -> RowsText:
+    columns, rows = found
+    return RowsText(columns=list(columns), rows=[[_cell(value) for value in row] for row in rows])
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/sql/explain", openapi_extra={"x-permission": Permission.DEVELOP_SQL_EXPLAIN.value}
+)
+def explain(site: Here, actor: By, entitlement_id: str, body: Statement) -> ExplanationText:
+    """Ask the gate about a statement. Nothing runs."""
+    return _explanation(service.explain(site, actor, EntitlementId(entitlement_id), body.sql))
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/sql/try", openapi_extra={"x-permission": Permission.DEVELOP_SYNTHETIC_READ.value}
+)
+def try_on_synthetic(site: Here, actor: By, entitlement_id: str, body: Statement) -> RowsText:
+    """Run a statement on synthetic rows, thresholds included."""
+    return _rows(service.try_on_synthetic(site, actor, EntitlementId(entitlement_id), body.sql))
+
+
+@router.get(
+    "/entitlements/{entitlement_id}/relations/{relation}/synthetic-rows",
+    openapi_extra={"x-permission": Permission.DEVELOP_SYNTHETIC_READ.value},
+)
+def synthetic_rows(
+    site: Here, actor: By, entitlement_id: str, relation: str, seed: Annotated[int, Query(ge=0, le=2**31)] = 1,
+    rows: Annotated[int, Query(ge=1, le=SYNTHETIC_ROWS_MAX)] = 100,
+) -> RowsText:  # fmt: skip
+    """Return made-up rows of a relation, the same for the same seed."""
+    return _rows(service.synthetic_rows(site, actor, EntitlementId(entitlement_id), relation, seed, rows))
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/jobs/sql", status_code=201,
+    openapi_extra={"x-permission": Permission.DEVELOP_JOB_SUBMIT.value},
+)  # fmt: skip
+def submit_sql(site: Here, actor: By, entitlement_id: str, body: SqlJob) -> Job:
+    """Submit a statement to be run on real data; the result goes into quarantine."""
+    return service.submit_sql(site, actor, EntitlementId(entitlement_id), body.title, body.sql)
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/jobs/verification", status_code=201,
+    openapi_extra={"x-permission": Permission.DEVELOP_JOB_SUBMIT.value},
+)  # fmt: skip
+def submit_verification(site: Here, actor: By, entitlement_id: str, body: VerificationJob) -> Job:
+    """Submit a verification to be built of real data; the artifact goes into quarantine."""
+    fields = tuple(VerificationField(f.name, f.column, f.is_required, f.is_key) for f in body.fields)
+    definition = VerificationDefinition(body.relation, fields)
+    return service.submit_verification(site, actor, EntitlementId(entitlement_id), body.title, definition)
+
+
+@router.get("/jobs", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def list_jobs(site: Here, actor: By, page: Asked) -> Page[Job]:
+    """Return jobs that the actor may know of, newest first."""
+    return service.list_jobs(site, actor, page)
+
+
+@router.get("/jobs/{job_id}", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def get_job(site: Here, actor: By, job_id: str) -> Job:
+    """Return a job: its plan, its report, the digests of its files."""
+    return service.get_job(site, actor, JobId(job_id))

@@ -1,0 +1,82 @@
+"""What the trusted side copies for the engine: written select list and condition of each governed projection."""
+
+from sqlglot import exp
+
+from gongshu.base.decisions import Decision, Denied, Kind, Permitted, rule
+from gongshu.compute.rules.expressions import bind
+from gongshu.compute.rules.scopes import KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, Gate, Governed, Scope
+from gongshu.compute.rules.statement import parse_condition
+from gongshu.compute.rules.terms import Findings, Form, as_condition, column, quoted
+from gongshu.compute.types import Projection, Relation
+from gongshu.policies.service import ALL_USES, mask_sql
+from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds
+
+UNIT_DIGITS = 16
+UNIT_SEPARATOR = "\x1f"
+
+ROW_FILTER_INVALID = rule(
+    "row-filter-invalid", Kind.CONFLICT, zh="资源 {relation} 的行过滤条件无法执行。",
+    en="The row filter of the relation {relation} cannot be applied.",
+    fix_zh="请供数单位或实施机构改正行过滤条件。", fix_en="Ask the supplier or the agency to correct the row filter.",
+    law="docs/explanation/column-uses.md",
+)  # fmt: skip
+
+PLAN_OPERATORS = (
+    "AGGREGATE", "ANY_JOIN", "COMPARISON_JOIN", "CREATE_TABLE", "CROSS_PRODUCT", "CTE", "CTE_REF", "CTE_SCAN",
+    "DELIM_GET", "DELIM_JOIN", "DISTINCT", "DUMMY_SCAN", "EMPTY_RESULT", "EXCEPT", "FILTER", "INTERSECT", "LIMIT",
+    "MATERIALIZED_CTE", "ORDER_BY", "PROJECTION", "SEQ_SCAN", "TOP_N", "UNION", "WINDOW",
+)  # fmt: skip
+"""Operators of the engine's bound plan that a governed query can need. Any other refuses the job."""
+
+
+def _hash(column_sql: str, key: bytes) -> str:
+    return mask_sql(Mask(MaskKind.KEYED_HASH), column_sql, key)
+
+
+def select_list(projection: Projection, relation: Relation, alias: str, *, key: bytes, mask_key: bytes) -> str:
+    """Return the select list of a projection: masked values, keyed hashes, raw values for ``compare``, the unit's hash.
+
+    ``key`` belongs to one job, so that hashes of two jobs cannot be laid beside each other. ``mask_key`` is the platform's:
+    a keyed-hash mask gives the same pseudonym in every job.
+    """
+    items = [f"{_shown(relation, name, alias, mask_key)} AS {_name(name)}" for name in projection.columns]
+    items += [f"unhex({_hash(_column(alias, name), key)}) AS {_name(KEY_PREFIX + name)}" for name in projection.keys]
+    items += [f"{_column(alias, name)} AS {_name(RAW_PREFIX + name)}" for name in projection.raws]
+    if projection.has_unit:
+        texts = [f"CAST({_column(alias, name)} AS VARCHAR)" for name in relation.policy.unit]
+        separator = f" || chr({ord(UNIT_SEPARATOR)}) || "
+        digest = _hash(f"({separator.join(texts)})", key)
+        items.append(f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT) AS {_name(UNIT_COLUMN)}")
+    return ", ".join(items) or "1 AS one"
+
+
+def _name(text: str) -> str:
+    return quoted(text).sql(dialect="duckdb")
+
+
+def _column(alias: str, name: str) -> str:
+    return column(alias, name).sql(dialect="duckdb")
+
+
+def _shown(relation: Relation, name: str, alias: str, mask_key: bytes) -> str:
+    mask = relation.policy.of(name).mask
+    return _column(alias, name) if mask is None else mask_sql(mask, _column(alias, name), mask_key)
+
+
+def row_condition(relation: Relation, alias: str) -> Decision[str]:
+    """Return the written row filter of ``relation``, read by the gate itself over unmasked columns with all uses."""
+    if not relation.policy.row_filter:
+        return Permitted("")
+    findings = Findings()
+    tree = parse_condition(findings, relation.policy.row_filter)
+    columns = tuple(ColumnPolicy(c.name, ALL_USES) for c in relation.columns)
+    open_relation = Relation(relation.name, relation.resource, relation.columns, ResourcePolicy(columns, ()))
+    gate = Gate({}, Thresholds(0, 0, 1, 100), findings)
+    scope = Scope(gate, {}, place="ROW FILTER")
+    instance = scope.add(Governed(gate, open_relation), relation.name)
+    instance.alias = alias
+    if tree is not None:
+        written: exp.Expression = as_condition(findings, bind(scope, tree), "ROW FILTER").emit(Form.VALUE)
+        if not findings.reasons:
+            return Permitted(written.sql(dialect="duckdb"))
+    return Denied((ROW_FILTER_INVALID.because(relation=relation.name), *findings.reasons))

@@ -1,0 +1,45 @@
+"""What governed compute offers to the rooms above and to its entry points."""
+
+from gongshu.compute.service.governing import explain
+from gongshu.compute.service.reading import (
+    get_job,
+    job_in,
+    list_jobs,
+    output_folder,
+    stop_under_in,
+    waiting_jobs,
+)
+from gongshu.compute.service.running import run_job
+from gongshu.compute.service.submitting import submit_sql, submit_verification
+from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
+from gongshu.compute.service.verifying import (
+    ArtifactInvalid,
+    hash_key,
+    lookup_hashes,
+    missing_fields,
+    normalise,
+    open_lookup,
+    verify_lookup,
+)
+
+__all__ = [
+    "ArtifactInvalid",
+    "explain",
+    "get_job",
+    "hash_key",
+    "job_in",
+    "list_jobs",
+    "lookup_hashes",
+    "missing_fields",
+    "normalise",
+    "open_lookup",
+    "output_folder",
+    "run_job",
+    "stop_under_in",
+    "submit_sql",
+    "submit_verification",
+    "synthetic_rows",
+    "try_on_synthetic",
+    "verify_lookup",
+    "waiting_jobs",
+]
