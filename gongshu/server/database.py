@@ -54,9 +54,14 @@ class ControlDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[OpenTransaction]:
-        """Open a read-only view."""
-        with self.engine.connect() as connection, connection.begin():
-            yield OpenTransaction(connection)
+        """Open a read-only view of one moment: what is committed meanwhile is not seen, what is written is refused."""
+        with self.engine.connect() as connection:
+            if self._is_sqlite:
+                connection.execution_options(gongshu_reads=True)
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield OpenTransaction(connection)
 
     def close(self) -> None:
         """Close all connections."""
@@ -76,7 +81,8 @@ def _make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("gongshu_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if options.get('gongshu_reads') else 'OFF'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("gongshu_writes") else "BEGIN")
 
     return engine
