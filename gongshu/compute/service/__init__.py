@@ -9,7 +9,7 @@ from gongshu.compute.service.reading import (
     stop_under_in,
     waiting_jobs,
 )
-from gongshu.compute.service.running import run_job
+from gongshu.compute.service.running import fail_job, run_job
 from gongshu.compute.service.submitting import submit_sql, submit_verification
 from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
 from gongshu.compute.service.verifying import (
@@ -25,6 +25,7 @@ from gongshu.compute.service.verifying import (
 __all__ = [
     "ArtifactInvalid",
     "explain",
+    "fail_job",
     "get_job",
     "hash_key",
     "job_in",

@@ -190,3 +190,17 @@ def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
             folders.publish(outbox, folders.output_folder(site.home, job.id))
         store.JOBS.save(tx, now, ended)
     return ended
+
+
+def fail_job(site: Site, job_id: JobId, failure: str = "internal") -> Job:
+    """End a job that the platform could not run, for a cause that is not the job's. One that is over stays as it is."""
+    with site.db.transaction() as tx:
+        job = store.JOBS.get(tx, job_id)
+        if jobs.is_over(job):
+            return job
+        running = jobs.decide_job_step(job, "run", site.now()).value_or_raise()
+        ended = jobs.decide_job_step(running, "fail", site.now(), failure).value_or_raise()
+        decision: Decision[Job] = Denied((jobs.JOB_FAILED.because(job=job.id, failure=failure),))
+        audit.record(tx, site, actor=SYSTEM, action="job.fail", subject=job.ref, decision=decision)
+        store.JOBS.save(tx, job, ended)
+    return ended
