@@ -132,6 +132,7 @@ def _check(
     return checks.check_output(
         job.plan, policies, measures, tuple(resemblances), limits, declared=job.files,
         undeclared=files.strays(folder, job.files),
+        has_negative_parts=job.report is not None and job.report.needs_review,
     )  # fmt: skip
 
 

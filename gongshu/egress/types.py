@@ -165,7 +165,7 @@ class Resemblance:
 
 @dataclass(frozen=True)
 class HashesMeasure:
-    """What a machine counted in the artifact of a verification: entries, and those that are no keyed hash."""
+    """What a machine counted in the artifact of a verification: entries (its header among them), and what is no keyed hash."""
 
     entries: int
     odd_keys: int

@@ -65,6 +65,14 @@ def test_a_large_file_a_long_table_and_a_stray_file_fail():
     assert verdicts(table(table=None)) == {("readable", "table.parquet"): "fail"}
 
 
+def test_a_sum_with_negative_parts_is_for_a_person():
+    found = checks.check_output(
+        samples.plan(), POLICIES, (table(TEXT),), (), LIMITS, declared=(samples.FILE,), undeclared=(),
+        has_negative_parts=True,
+    )  # fmt: skip
+    assert [f.check for f in found if f.verdict is CheckVerdict.REVIEW] == ["dominance"]
+
+
 def test_a_description_beside_the_table_needs_no_table():
     assert verdicts(FileMeasure("about.json", "a", 10), file=OutputFile("about.json", "a", 10, 0)) == {}
 

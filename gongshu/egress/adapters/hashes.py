@@ -32,7 +32,7 @@ def _is_odd_record(value: bytes, length: int) -> bool:
 
 
 def measure_hashes(path: Path, compared: int) -> HashesMeasure | None:
-    """Count the records of an artifact whose records hold ``compared`` hashes; ``None`` when it cannot be read."""
+    """Count the entries of an artifact whose records hold ``compared`` hashes; ``None`` when it cannot be read."""
     try:
         environment = lmdb.open(
             str(path), subdir=False, readonly=True, lock=False, map_size=max(path.stat().st_size, PAGE_BYTES)
@@ -43,7 +43,7 @@ def measure_hashes(path: Path, compared: int) -> HashesMeasure | None:
     with environment, environment.begin() as tx:
         for key, value in tx.cursor():
             is_header = bytes(key) == HEADER_KEY
-            entries += not is_header
+            entries += 1
             odd_keys += not is_header and _is_odd_key(bytes(key))
             odd_values += _is_odd_record(bytes(value), HASH_BYTES * compared)
     return HashesMeasure(entries, odd_keys, odd_values)

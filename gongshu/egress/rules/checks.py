@@ -42,9 +42,15 @@ def check_output(
     *,
     declared: tuple[OutputFile, ...],
     undeclared: tuple[str, ...],
+    has_negative_parts: bool = False,
 ) -> tuple[Finding, ...]:
-    """Return every finding about the files of a job. ``policies`` are those of its relations, by name."""
+    """Return every finding about the files of a job. ``policies`` are those of its relations, by name.
+
+    ``has_negative_parts``: a sum had negative parts, so that the engine could not decide who dominates it.
+    """
     findings = [Finding("undeclared-file", name, FAIL, {}) for name in undeclared]
+    if has_negative_parts:
+        findings.append(Finding("dominance", "", REVIEW, {}))
     if not declared:
         findings.append(Finding("no-file", "", FAIL, {}))
     rows = {file.name: file.rows for file in declared}
