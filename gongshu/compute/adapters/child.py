@@ -61,11 +61,11 @@ def open_engine(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
             "autoinstall_known_extensions": False, "autoload_known_extensions": False,
             "allow_community_extensions": False, "memory_limit": f"{limits['memory_bytes_max']}B",
             "threads": limits["threads"], "max_temp_directory_size": "0KB", "temp_directory": "",
-            "allowed_directories": [request["outbox"]], "allow_unredacted_secrets": False,
         },
     )  # fmt: skip
     for name, path in request["relations"].items():
         engine.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM read_parquet({literal(path)})")  # noqa: S608 - quoted
+    engine.execute(f"SET allowed_directories = [{literal(request['outbox'])}]")
     for setting in ("explain_output = 'all'", "enable_external_access = false", "lock_configuration = true"):
         engine.execute(f"SET {setting}")
     return engine

@@ -42,11 +42,11 @@ VERIFICATION = VerificationDefinition(
 )
 
 REFUSED_STATEMENTS = (
-    ("select of a name column", "SELECT 企业名称 FROM enterprise", "column-not-revealed"),
+    ("select of a name column", "SELECT 企业名称 FROM enterprise", "reveal-missing"),
     (
         "a filter on a column without filter",
         "SELECT count(*) AS n FROM enterprise WHERE 企业名称 = 'x'",
-        "use-missing",
+        "filter-missing",
     ),
     (
         "an unknown function",
