@@ -104,7 +104,8 @@ class Scanner:
                 if len(carry) > self.limits.record_bytes_max:
                     carry, is_skipping = self._cut_short(carry)
             if carry:
-                self._read_block(carry.removesuffix(b"\r") + self._line_end, is_last=True)
+                is_ended = carry.endswith(b"\n")  # as an open record is; else it is the last line of the file
+                self._read_block(carry if is_ended else carry.removesuffix(b"\r") + self._line_end, is_last=True)
         if self.copy.file is not None:
             self.copy.file.close()
         self.sha256 = digest.hexdigest()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from gongshu.catalog.types import ColumnCounts, ColumnProfile, Dimension, Meaning, Proposal, QualityItem
+from gongshu.catalog.types import Column, ColumnCounts, ColumnProfile, Dimension, Meaning, Proposal, QualityItem
 
 UPDATE_CYCLES: dict[str, timedelta | None] = {
     "001": timedelta(days=1), "002": timedelta(days=1), "003": timedelta(days=7), "004": timedelta(days=31),
@@ -44,7 +44,7 @@ def find_key(counts: tuple[ColumnCounts, ...], proposals: tuple[Proposal, ...]) 
     return ""
 
 
-def _of_column(counts: ColumnCounts, proposal: Proposal) -> list[QualityItem]:
+def _of_column(counts: ColumnCounts, proposal: Proposal, *, is_parsed: bool) -> list[QualityItem]:
     name, values = counts.column, counts.values
     items = [QualityItem(Dimension.COMPLETENESS, "value-present", name, counts.rows, counts.rows - values)]
     failing = failing_count(counts, proposal.meaning)
@@ -57,7 +57,7 @@ def _of_column(counts: ColumnCounts, proposal: Proposal) -> list[QualityItem]:
         Meaning.AMOUNT: (Dimension.NORMATIVITY, "amount-with-unit"),
         Meaning.DATE: (Dimension.ACCURACY, "date-plausible"),
     }
-    if proposal.meaning in checks:
+    if proposal.meaning in checks and (is_parsed or proposal.meaning is not Meaning.AMOUNT):
         dimension, rule = checks[proposal.meaning]
         items.append(QualityItem(dimension, rule, name, values, failing))
     items += [
@@ -69,8 +69,8 @@ def _of_column(counts: ColumnCounts, proposal: Proposal) -> list[QualityItem]:
 
 
 def report(
-    counts: tuple[ColumnCounts, ...], proposals: tuple[Proposal, ...], *, rows_in: int, rows_quarantined: int,
-    names_changed: int, key: str, files: int, previous: tuple[datetime, tuple[str, ...]] | None,
+    counts: tuple[ColumnCounts, ...], proposals: tuple[Proposal, ...], *, columns: tuple[Column, ...],
+    rows_in: int, rows_quarantined: int, names_changed: int, key: str, files: int, previous: tuple[datetime, tuple[str, ...]] | None,
     update_cycle: str, now: datetime,
 ) -> tuple[QualityItem, ...]:  # fmt: skip
     """Return the quality report. ``previous`` is the time and the columns of the version before.
@@ -79,6 +79,7 @@ def report(
     into being.
     """
     names = tuple(column.column for column in counts)
+    parsed = {column.derived_from for column in columns if column.derived_from}
     items = [
         QualityItem(Dimension.NORMATIVITY, "line-readable", "", rows_in, rows_quarantined),
         QualityItem(Dimension.NORMATIVITY, "column-name", "", len(names), names_changed),
@@ -89,14 +90,14 @@ def report(
         repeats = column.values - column.distinct
         items.append(QualityItem(Dimension.CONSISTENCY, "key-unique", key, column.values, repeats))
     if previous is not None:
-        made_at, columns = previous
-        missing = len(set(columns) ^ set(names))
+        made_at, names_before = previous
+        missing = len(set(names_before) ^ set(names))
         items.append(
-            QualityItem(Dimension.CONSISTENCY, "same-columns-as-before", "", len(set(columns) | set(names)), missing)
+            QualityItem(Dimension.CONSISTENCY, "same-columns-as-before", "", len(set(names_before) | set(names)), missing)
         )
         cycle = UPDATE_CYCLES.get(update_cycle)
         if cycle is not None:
             items.append(QualityItem(Dimension.TIMELINESS, "within-update-cycle", "", 1, int(now - made_at > cycle)))
     for column, proposal in zip(counts, proposals, strict=True):
-        items += _of_column(column, proposal)
+        items += _of_column(column, proposal, is_parsed=column.column in parsed)
     return tuple(items)

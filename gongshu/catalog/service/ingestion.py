@@ -200,7 +200,7 @@ def _version(
     )
     quarantined = prepared.rows_in - prepared.rows_kept
     report = quality.report(
-        prepared.counts, prepared.proposals, rows_in=prepared.rows_in, rows_quarantined=quarantined,
+        prepared.counts, prepared.proposals, columns=prepared.columns, rows_in=prepared.rows_in, rows_quarantined=quarantined,
         names_changed=prepared.names_changed, key=prepared.key, files=len(prepared.files),
         previous=(before.created_at, tuple(column.name for column in before.manifest.columns)) if before else None,
         update_cycle=resource.update_cycle, now=site.now(),
