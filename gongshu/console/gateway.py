@@ -28,9 +28,7 @@ class Answer:
     fix: dict[str, str]
 
 
-def call(
-    address: str, product: str, *, secret: str, purpose: str, request_id: str, fields: dict[str, str]
-) -> Answer:
+def call(address: str, product: str, *, secret: str, purpose: str, request_id: str, fields: dict[str, str]) -> Answer:
     """Make one call; refused with ``gateway-unreachable`` when nothing answers."""
     headers = {"Authorization": f"Bearer {secret}", "X-Purpose": purpose, "X-Request-Id": request_id}
     url = f"{address}/v1/products/{product}/verify"

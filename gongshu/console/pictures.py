@@ -10,7 +10,7 @@ from gongshu.base.days import CHINA
 from gongshu.base.money import Tier
 from gongshu.billing.types import ShareKind, Statement
 from gongshu.catalog.types import Dimension, QualityItem
-from gongshu.console.labels import CRITERIA, LABELS, Word, word
+from gongshu.console.labels import CRITERIA, Word, label_of, word
 from gongshu.grants.types import PriceRule
 from gongshu.products.types import Contract, ContractStatus
 from gongshu.scenarios.types import ScoreSummary
@@ -203,7 +203,7 @@ def quality_by_dimension(items: tuple[QualityItem, ...]) -> dict[Dimension, floa
 def quality_radar(items: tuple[QualityItem, ...], say: Translate) -> Chart:
     """Return the quality report as a radar of its dimensions."""
     percent = quality_by_dimension(items)
-    return _radar([say(LABELS[dimension]) for dimension in percent], list(percent.values()), GREEN)
+    return _radar([say(label_of(dimension)) for dimension in percent], list(percent.values()), GREEN)
 
 
 def result_ring(slices: list[tuple[str, int]]) -> Chart:
@@ -232,7 +232,7 @@ def split_flow(statement: Statement, say: Translate, name: Callable[[str], str])
     for share in statement.shares:
         if share.amount_minor <= 0:
             continue
-        label = f"{say(LABELS[share.kind])} · {name(share.party)}"
+        label = f"{say(label_of(share.kind))} · {name(share.party)}"
         nodes.append({"name": label, "itemStyle": {"color": SHARE_COLOURS[share.kind]}})
         links.append({"source": income, "target": label, "value": share.amount_minor / 100})
     return {

@@ -23,7 +23,7 @@ from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
 from gongshu.catalog.types import Fault
-from gongshu.console.labels import CHECKS, CRITERIA, DUTIES, KINDS, LABELS, PURPOSES, QUALITY_RULES, TONES, Word
+from gongshu.console.labels import CHECKS, CRITERIA, DUTIES, KINDS, PURPOSES, QUALITY_RULES, Word, label_of, tone_of
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
@@ -117,7 +117,7 @@ def _environment(language: Language) -> Environment:
     environment.filters.update(
         say=language.of,
         label=partial(_label, language),
-        tone=lambda member: TONES.get(member, "secondary"),
+        tone=tone_of,
         word=partial(_word, language),
         kind=partial(_named, language, KINDS),
         purpose=partial(_named, language, PURPOSES),
@@ -207,7 +207,7 @@ def _word(language: Language, entry: Word) -> str:
 
 
 def _label(language: Language, member: Enum) -> str:
-    return _word(language, LABELS[member])
+    return _word(language, label_of(member))
 
 
 def _labelled(language: Language, members: Iterable[StrEnum]) -> list[tuple[str, str]]:

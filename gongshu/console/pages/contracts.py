@@ -13,7 +13,7 @@ from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.billing import service as billing
 from gongshu.console import gateway
 from gongshu.console.forms import Filled
-from gongshu.console.labels import LABELS
+from gongshu.console.labels import label_of
 from gongshu.console.pictures import contract_way, result_ring, tier_rows
 from gongshu.console.render import actor_of, done, gateway_of, page, site_of, translate
 from gongshu.delivery import service as delivery
@@ -46,7 +46,7 @@ def _usage(request: Request, contract: Contract) -> dict[str, object]:
     answered = sum(number for result, number in slices if result not in {ResultCode.REFUSED, ResultCode.ERROR})
     return {
         "calls": answered, "charged": sum(count.charged for count in counts), "slices": slices,
-        "chart": result_ring([(say(LABELS[result]), number) for result, number in slices]),
+        "chart": result_ring([(say(label_of(result)), number) for result, number in slices]),
     }  # fmt: skip
 
 
