@@ -59,7 +59,7 @@ def settle(site: Site) -> None:
         for party, code in CODES.items():
             affiliates = frozenset({PartyId("daughter")}) if party == samples.DEVELOPER else frozenset()
             parties_store.PARTIES.add(
-                tx, Party(party, f"单位 {party}", code, frozenset(), "350100", affiliates=affiliates)
+                tx, Party(party, f"单位 {party}", code, frozenset(Role), "350100", affiliates=affiliates)
             )
         parties_store.PARTIES.add(tx, Party(PartyId("daughter"), "子公司", "9" * 18, frozenset(), "350100"))
         grants_store.AGREEMENTS.add(tx, agreement)
