@@ -100,20 +100,31 @@ class GatewayApp:
 
     # ----------------------------------------------------------------------------------------------------------- life
 
+    def open(self) -> None:
+        """Open the gateway and follow its snapshot from now on."""
+        self._gateway = self._open_gateway()
+        self._ticking = asyncio.create_task(self._tick(self._gateway))
+
+    async def close(self) -> None:
+        """Stop serving, and seal what was recorded."""
+        gateway, self._gateway = self._gateway, None
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+        if gateway is not None:
+            await gateway.close()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            self._gateway = self._open_gateway()
+            self.open()
         except Exception as error:  # noqa: BLE001 - told to the server, which ends
             await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
             return
-        self._ticking = asyncio.create_task(self._tick(self._gateway))
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._ticking
-        await self._gateway.close()
+        await self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     @staticmethod

@@ -15,17 +15,19 @@ _FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with limits: bytes of a request's head, seconds for a whole request, connections."""
 
+    request_seconds_max = REQUEST_SECONDS_MAX
+    connections_max = CONNECTIONS_MAX
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Turn away what is too much, and wait only so long for the first request."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) > self.connections_max:
             transport.write(_FULL)
             transport.close()
         else:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS_MAX, self._give_up)
+            self._deadline = self.loop.call_later(self.request_seconds_max, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline."""
@@ -47,7 +49,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._drop_deadline()
             return
         if self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS_MAX, self._give_up)
+            self._deadline = self.loop.call_later(self.request_seconds_max, self._give_up)
 
     def _drop_deadline(self) -> None:
         if self._deadline is not None:

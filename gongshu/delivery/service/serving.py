@@ -17,6 +17,7 @@ import msgspec
 from gongshu.base.decisions import Denied, Reason
 from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.site import Clock, Keys
+from gongshu.compute import service as compute
 from gongshu.delivery import rules
 from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
 from gongshu.delivery.service.following import Follower
@@ -70,7 +71,7 @@ class Gateway:
         clock: Clock,
         keys: Keys,
         *,
-        open_lookup: OpenLookup,
+        open_lookup: OpenLookup = compute.open_lookup,
         limits: metering.MeterLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,7 +83,7 @@ class Gateway:
         self._snapshot: Snapshot | None = None
         self._opens: dict[bytes, _Open] = {}
         self._rates: dict[ContractId, tuple[int, int]] = {}
-        self._follower = Follower(home, gateway, self._adopt)
+        self._follower = Follower(home, gateway, self._adopt, monotonic)
         self._follower.look()
         self._artifacts.load_missing()
 
@@ -120,6 +121,7 @@ class Gateway:
     async def close(self) -> None:
         """Wait for the records that are on their way, seal them, and let go of the folder."""
         await self.meter.close()
+        self._artifacts.close()
 
     # ---------------------------------------------------------------------------------------------------------- calls
 
@@ -213,12 +215,11 @@ class Gateway:
     async def _serve(self, considered: _Considered) -> Answered | Turned:
         product = considered.opened.product
         lookup = self._artifacts.find(product) if product is not None else None
-        if lookup is None:
+        if product is None or lookup is None:
             return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
         result = _look_up(lookup, considered.fields)
         if result is ResultCode.ERROR:
-            considered.reasons.append(rules.CALL_FAILED.because())
-            return await self._turn(considered, result)
+            return await self._fail(considered, product)
         record = self._record(considered, result)
         position, durable = self.meter.append(record, considered.id_key)
         failure = await durable
@@ -230,6 +231,16 @@ class Gateway:
                 considered.opened.contract.product_digest, record.snapshot, record.at, result, record.is_charged,
             )
         )  # fmt: skip
+
+    async def _fail(self, considered: _Considered, product: SnapshotProduct) -> Turned:
+        """Record that the look-up gave no result: the input turned out blank once it was normalised, or it is our fault."""
+        blank = compute.missing_fields(product.verification, considered.fields)
+        names = [field.name for field in product.verification.fields if field.name in blank]
+        considered.reasons.extend(rules.CALL_FIELD_MISSING.because(field=name) for name in names)
+        if names:
+            return await self._turn(considered)
+        considered.reasons.append(rules.CALL_FAILED.because())
+        return await self._turn(considered, ResultCode.ERROR)
 
     async def _turn(self, considered: _Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
         """Record a refusal, never charged, and return it."""
