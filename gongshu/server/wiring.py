@@ -138,6 +138,7 @@ def make_site(home: Path, *, database_url: str = "", is_demo: bool = False, cloc
     )
 
 
-def gateway_clock(home: Path) -> Clock:
-    """Return the clock of a gateway: the demo's moved time in a demo's home, else the machine's."""
-    return DemoClock(home / "clock.json") if (home / "demo").exists() else real_clock
+def gateway_ports(home: Path) -> tuple[Clock, FileKeys]:
+    """Return the clock and the keys of a gateway, which has no database: the demo's moved time in a demo's home."""
+    clock: Clock = DemoClock(home / "clock.json") if (home / "demo").exists() else real_clock
+    return clock, FileKeys(home / "keys")

@@ -240,7 +240,7 @@ def end(stage: Stage, known: list[dict[str, str]], port: int) -> None:
         after = caller.send_one(Call("after-the-end", fields))
         _must_be_refused(stage, 11, "a call under an ended grant", "grant-ended", after)
     stage.must_refuse(
-        11, "a job under an ended grant", "entitlement-not-in-force",
+        11, "a job under an ended grant", "entitlement-ended",
         lambda: compute.submit_sql(
             site, stage.people["developer"], stage.made["pilot_entitlement"].id, "x", ENTERPRISES_BY_REGION
         ),
