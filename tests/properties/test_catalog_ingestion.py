@@ -38,7 +38,9 @@ def scan(folder: Path, data: bytes, limits: Limits) -> tuple[Opening, SourceScan
     opening = open_source(source, limits)
     if isinstance(opening, SourceFault):
         return opening
-    found = scan_source(source, opening, columns=len(opening.cells), has_header=True, stem=folder / "read", limits=limits)
+    found = scan_source(
+        source, opening, columns=len(opening.cells), has_header=True, stem=folder / "read", limits=limits
+    )
     return found if isinstance(found, SourceFault) else (opening, found)
 
 
@@ -95,7 +97,10 @@ def test_blocks_taken_as_a_whole_give_what_reading_each_line_gives(tmp_path: Pat
         assert seen[0] == seen[1]
 
 
-text = st.text(st.one_of(st.sampled_from("ab,;\t\"'\n 市公司é-=+.0"), st.characters(codec="utf-8", exclude_characters="\0\r")), max_size=8)
+text = st.text(
+    st.one_of(st.sampled_from("ab,;\t\"'\n 市公司é-=+.0"), st.characters(codec="utf-8", exclude_characters="\0\r")),
+    max_size=8,
+)
 
 
 @each_in_its_folder
@@ -105,7 +110,14 @@ text = st.text(st.one_of(st.sampled_from("ab,;\t\"'\n 市公司é-=+.0"), st.cha
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "gb18030"]), block=st.sampled_from([16, 64, 100_000]),
 )  # fmt: skip
 def test_clean_records_are_read_as_python_reads_them(
-    tmp_path: Path, rows: list[tuple[str, ...]], delimiter: str, line_end: str, quoting: int, encoding: str, block: int
+    tmp_path: Path,
+    *,
+    rows: list[tuple[str, ...]],
+    delimiter: str,
+    line_end: str,
+    quoting: int,
+    encoding: str,
+    block: int,
 ) -> None:
     header = tuple(f"列{place}" for place in range(len(rows[0])))
     written = io.StringIO(newline="")
@@ -149,7 +161,9 @@ def test_each_broken_line_is_named_and_no_good_one_is_lost(tmp_path: Path, lines
     assert not isinstance(result, SourceFault)
     opening, found = result
     assert set_aside(found) == expected
-    rows = [tuple(None if cell in NULL_WORDS else cell for cell in row) for row in csv.reader(io.StringIO(kept, newline=""))]
+    rows = [
+        tuple(None if cell in NULL_WORDS else cell for cell in row) for row in csv.reader(io.StringIO(kept, newline=""))
+    ]
     assert read_back(tmp_path, opening, found) == rows
 
 
@@ -157,7 +171,12 @@ def test_each_broken_line_is_named_and_no_good_one_is_lost(tmp_path: Path, lines
 @given(before=st.lists(good_lines, max_size=8), after=st.lists(good_lines, max_size=8))
 def test_a_quote_that_nobody_closes_costs_one_line(tmp_path: Path, before: list[str], after: list[str]) -> None:
     kept = "".join(f"{line}\n" for line in (*before, *after))
-    data = "甲,乙,丙\n" + "".join(f"{line}\n" for line in before) + '己,"没有闭合,x\n' + "".join(f"{line}\n" for line in after)
+    data = (
+        "甲,乙,丙\n"
+        + "".join(f"{line}\n" for line in before)
+        + '己,"没有闭合,x\n'
+        + "".join(f"{line}\n" for line in after)
+    )
     result = scan(tmp_path, data.encode(), WIDE)
     assert not isinstance(result, SourceFault)
     _, found = result
@@ -182,7 +201,9 @@ def test_the_engine_checks_codes_as_the_rules_do(values: list[str]) -> None:
     duckdb = pytest.importorskip("duckdb")
     checks = f"{expressions.is_credit_code('v')}, {expressions.is_id_card('v')}, {expressions.is_bank_card('v')}"
     with duckdb.connect() as connection:
-        rows = connection.execute(f"SELECT v, {checks} FROM (SELECT unnest($values) AS v)", {"values": values}).fetchall()
+        rows = connection.execute(
+            f"SELECT v, {checks} FROM (SELECT unnest($values) AS v)", {"values": values}
+        ).fetchall()
     for value, credit, card, bank in rows:
         assert (credit, card, bank) == (
             identifiers.is_credit_code(value), identifiers.is_id_card(value), identifiers.is_bank_card(value)

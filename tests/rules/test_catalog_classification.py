@@ -13,7 +13,15 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def counts(column: str = "c", **found: int) -> ColumnCounts:
-    fields = {"rows": 1000, "values": 1000, "distinct": 900, "is_distinct_estimated": False, "length_min": 1, "length_max": 20, "sampled": 1000}
+    fields = {
+        "rows": 1000,
+        "values": 1000,
+        "distinct": 900,
+        "is_distinct_estimated": False,
+        "length_min": 1,
+        "length_max": 20,
+        "sampled": 1000,
+    }
     return ColumnCounts(column=column, **(fields | found))
 
 
@@ -102,7 +110,9 @@ def test_grades_are_ordered(one, other, weaker):
     assert is_weaker(one, other) is weaker
 
 
-@pytest.mark.parametrize(("name", "meaning"), [("单位统一社会信用代码", Meaning.CREDIT_CODE), ("月缴费基数", Meaning.AMOUNT), ("x", None)])
+@pytest.mark.parametrize(
+    ("name", "meaning"), [("单位统一社会信用代码", Meaning.CREDIT_CODE), ("月缴费基数", Meaning.AMOUNT), ("x", None)]
+)
 def test_what_a_name_says(name, meaning):
     assert said_by_name(name) is meaning
 
@@ -164,7 +174,9 @@ def test_a_version_later_than_the_promised_cycle_fails_timeliness(cycle, days, f
 @pytest.mark.parametrize("cycle", ["008", "009"])
 def test_an_irregular_resource_promises_no_time(cycle):
     one = [counts("a")], [Proposal("a", Meaning.UNKNOWN, Grade.SENSITIVE, "", "")]
-    assert not [i for i in report(*one, previous=(NOW, ("a",)), update_cycle=cycle) if i.dimension is Dimension.TIMELINESS]
+    assert not [
+        i for i in report(*one, previous=(NOW, ("a",)), update_cycle=cycle) if i.dimension is Dimension.TIMELINESS
+    ]
 
 
 @pytest.mark.parametrize(("distinct", "meaning", "key"), [
@@ -175,9 +187,14 @@ def test_the_key_is_the_identifier_that_hardly_repeats(distinct, meaning, key):
 
 
 def test_a_column_without_values_is_no_key():
-    assert quality.find_key((counts(values=0, distinct=0),), (Proposal("c", Meaning.ID_CARD, Grade.SENSITIVE, "", ""),)) == ""
+    assert (
+        quality.find_key((counts(values=0, distinct=0),), (Proposal("c", Meaning.ID_CARD, Grade.SENSITIVE, "", ""),))
+        == ""
+    )
 
 
 def test_a_profile_holds_counts_only():
-    made = quality.profile_of(counts("c", values=950, credit_codes=940), Proposal("c", Meaning.CREDIT_CODE, Grade.SENSITIVE, "", ""))
+    made = quality.profile_of(
+        counts("c", values=950, credit_codes=940), Proposal("c", Meaning.CREDIT_CODE, Grade.SENSITIVE, "", "")
+    )
     assert (made.rows, made.null_count, made.distinct_count, made.failing_count) == (1000, 50, 900, 10)

@@ -23,7 +23,10 @@ def test_a_record_of_names_is_a_header(cells):
     assert is_header(cells)
 
 
-@pytest.mark.parametrize("cell", ["13800000000", "2001-02-03", "2001/2/3 10:00", "2001年2月3日", "999999190001010015", " 91350000MA0000000F "])
+@pytest.mark.parametrize(
+    "cell",
+    ["13800000000", "2001-02-03", "2001/2/3 10:00", "2001年2月3日", "999999190001010015", " 91350000MA0000000F "],
+)
 def test_one_value_that_identifies_somebody_shows_that_there_is_no_header(cell):
     assert not is_header(("名称", cell))
 
@@ -50,7 +53,9 @@ def test_a_header_of_too_many_columns_is_refused():
     assert isinstance(decide_header("f", ("a", "b", "c"), None, LIMITS), Permitted)
 
 
-@pytest.mark.parametrize(("names", "position"), [(("a", "x"), "2"), (("b", "a"), "1"), (("a",), "2"), (("a", "b", "c"), "3")])
+@pytest.mark.parametrize(
+    ("names", "position"), [(("a", "x"), "2"), (("b", "a"), "1"), (("a",), "2"), (("a", "b", "c"), "3")]
+)
 def test_another_header_than_the_first_files_is_refused_at_its_first_difference(names, position):
     decision = decide_header("f", names, ("a", "b"), LIMITS)
     assert isinstance(decision, Denied)

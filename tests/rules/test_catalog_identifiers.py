@@ -37,13 +37,16 @@ def test_the_codes_of_tests_can_belong_to_no_real_organisation(code):
     assert organisation_check_character(number[:-1]) != number[-1]
 
 
-@pytest.mark.parametrize(("body", "check"), [("D2143569", "X"), ("00000000", "0"), ("00000001", "9"), ("MA000000", "7")])
+@pytest.mark.parametrize(
+    ("body", "check"), [("D2143569", "X"), ("00000000", "0"), ("00000001", "9"), ("MA000000", "7")]
+)
 def test_the_check_digit_of_an_organisation_number(body, check):
     assert organisation_check_character(body) == check
 
 
 @pytest.mark.parametrize(
-    "number", ["999999190001010015", "999999200002290000", "999999199912311231", "99999919000101004X", "99999919000101004x"]
+    "number",
+    ["999999190001010015", "999999200002290000", "999999199912311231", "99999919000101004X", "99999919000101004x"],
 )
 def test_an_id_number_with_the_right_check_and_a_real_date_passes(number):
     assert is_id_card(number)
@@ -69,6 +72,8 @@ def test_a_bank_card_number_that_passes_luhn(number):
     assert is_bank_card(number)
 
 
-@pytest.mark.parametrize("number", ["9999990000000007", "999999000006", "99999900000000000141", "999999000000000X", "", "９999990000000006"])
+@pytest.mark.parametrize(
+    "number", ["9999990000000007", "999999000006", "99999900000000000141", "999999000000000X", "", "９999990000000006"]
+)
 def test_a_bank_card_number_that_does_not(number):
     assert not is_bank_card(number)

@@ -29,13 +29,20 @@ OURS = Actor(PersonId("p"), PartyId("bureau"), frozenset({Role.SUPPLIER}))
 THEIRS = Actor(PersonId("q"), PartyId("other"), frozenset({Role.SUPPLIER}))
 AUDITOR = Actor(PersonId("a"), PartyId("office"), frozenset({Role.AUDITOR}))
 DEFAULTS = {grade: policies.default_uses(grade) for grade in Grade}
-RESOURCE = Resource(ResourceId("r"), PartyId("bureau"), "enterprise", "企业", "登记", "B0000", "004", "条例", latest_version=1)
-GRADES = (ColumnGrade("code", Meaning.CREDIT_CODE, Grade.DIRECT_IDENTIFIER), ColumnGrade("type", Meaning.CATEGORY, Grade.QUASI_IDENTIFIER))
+RESOURCE = Resource(
+    ResourceId("r"), PartyId("bureau"), "enterprise", "企业", "登记", "B0000", "004", "条例", latest_version=1
+)
+GRADES = (
+    ColumnGrade("code", Meaning.CREDIT_CODE, Grade.DIRECT_IDENTIFIER),
+    ColumnGrade("type", Meaning.CATEGORY, Grade.QUASI_IDENTIFIER),
+)
 VERSION = ResourceVersion(
     VersionId("v"), ResourceId("r"), 1, Manifest(ResourceId("r"), 1, (Column("code", DataType.TEXT), Column("type", DataType.TEXT)), (), ()), "d",
     1, 1, 0, (), (), (), tuple(Proposal(g.column, g.meaning, g.grade, "", "") for g in GRADES), datetime(2026, 3, 2, tzinfo=UTC),
 )  # fmt: skip
-POLICY = ResourcePolicy((ColumnPolicy("code", frozenset({Use.JOIN})), ColumnPolicy("type", frozenset({Use.GROUP}))), ("code",))
+POLICY = ResourcePolicy(
+    (ColumnPolicy("code", frozenset({Use.JOIN})), ColumnPolicy("type", frozenset({Use.GROUP}))), ("code",)
+)
 CLASSIFIED = replace(RESOURCE, grades=GRADES)
 
 
@@ -125,7 +132,9 @@ def test_a_stricter_grade_takes_away_the_uses_it_does_not_have_by_default():
 def test_the_same_or_a_weaker_grade_leaves_the_uses_as_they_were_confirmed():
     wide = replace(POLICY, columns=(POLICY.columns[0], ColumnPolicy("type", frozenset(Use))))
     resource = replace(CLASSIFIED, policy=wide)
-    decision = resources.decide_grades(OURS, resource, VERSION, (GRADES[0], grade(grade=Grade.OPEN, reason="公开")), DEFAULTS)
+    decision = resources.decide_grades(
+        OURS, resource, VERSION, (GRADES[0], grade(grade=Grade.OPEN, reason="公开")), DEFAULTS
+    )
     assert isinstance(decision, Permitted)
     assert decision.value.policy == wide
 

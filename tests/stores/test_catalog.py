@@ -1,6 +1,7 @@
 """A resource from its description to verified files, on both stores."""
 
 import csv
+import os
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from gongshu.base.paging import FIRST_PAGE, PageRequest
 from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
 from gongshu.catalog.adapters import folders
+from gongshu.catalog.rules.identifiers import credit_check_character
 from gongshu.catalog.types import ColumnGrade, DataType, Dimension, Fault, Meaning, Resource, ResourceVersion
 from gongshu.policies.types import ColumnPolicy, Grade, ResourcePolicy, Use
 
@@ -65,7 +67,9 @@ def last_entry(site: Site):
 
 def test_a_file_becomes_a_typed_version_and_every_line_is_accounted_for(site, tmp_path):
     resource = create(site)
-    broken = GOOD + f"{SECRET},只有两个\n" + "\n" + '丁,"没有闭合,,,,\n' + f"戊有限公司,{CODES[3]},2004-02-03,3(万),9,\n"
+    broken = (
+        GOOD + f"{SECRET},只有两个\n" + "\n" + '丁,"没有闭合,,,,\n' + f"戊有限公司,{CODES[3]},2004-02-03,3(万),9,\n"
+    )
     version = catalog.ingest(site, SUPPLIER, resource.id, [write(tmp_path, broken)])
     assert (version.number, version.rows_in, version.rows_kept, version.rows_quarantined) == (1, 8, 5, 3)
     assert {c.code: c.lines for c in version.quarantine} == {"field-count": 1, "empty-line": 1, "unclosed-quote": 1}
@@ -94,7 +98,9 @@ def test_a_file_becomes_a_typed_version_and_every_line_is_accounted_for(site, tm
 def test_values_enter_neither_the_control_database_nor_the_audit_log(site, tmp_path):
     resource = create(site)
     catalog.ingest(site, SUPPLIER, resource.id, [write(tmp_path, GOOD + f"{SECRET},只有两个\n")])
-    kept = repr(catalog.list_versions(site, SUPPLIER, resource.id, FIRST_PAGE)) + repr(audit.list_entries(site, AUDITOR, FIRST_PAGE))
+    kept = repr(catalog.list_versions(site, SUPPLIER, resource.id, FIRST_PAGE)) + repr(
+        audit.list_entries(site, AUDITOR, FIRST_PAGE)
+    )
     for value in (SECRET, CODES[0], "甲有限公司", "05911234567", "1,323"):
         assert value not in kept
 
@@ -107,9 +113,14 @@ def test_what_stood_in_a_quarantined_line_is_for_the_suppliers_own_people(site, 
         ("a.csv", 6, Fault.FIELD_COUNT, f"{SECRET},只有两个"), ("a.csv", 7, Fault.EMPTY_LINE, ""),
     ]  # fmt: skip
     first = catalog.list_quarantine(site, SUPPLIER, resource.id, 1, PageRequest(1))
-    assert [line.line for line in catalog.list_quarantine(site, SUPPLIER, resource.id, 1, PageRequest(1, first.next_after)).rows] == [7]
+    assert [
+        line.line
+        for line in catalog.list_quarantine(site, SUPPLIER, resource.id, 1, PageRequest(1, first.next_after)).rows
+    ] == [7]
     for stranger in (RIVAL, OPERATOR):
-        assert refusal(lambda who=stranger: catalog.list_quarantine(site, who, resource.id, 1, FIRST_PAGE)) == ["not-found"]
+        assert refusal(lambda who=stranger: catalog.list_quarantine(site, who, resource.id, 1, FIRST_PAGE)) == [
+            "not-found"
+        ]
     catalog.confirm_classification(site, SUPPLIER, resource.id, grades_of(version))
     catalog.set_uses(site, SUPPLIER, resource.id, ResourcePolicy((), ("统一社会信用代码",)), frozenset())
     lines = catalog.list_quarantine(site, OPERATOR, resource.id, 1, FIRST_PAGE).rows
@@ -124,7 +135,10 @@ def test_a_second_version_leaves_the_first_as_it_was(site, tmp_path):
     before = [path.read_bytes() for path in catalog.version_files(site, first)]
     more = GOOD + f"戊有限公司,{CODES[3]},2004-02-03,3(万),9,\n"
     header = GOOD.split("\n", 1)[0] + "\n"
-    both = [write(tmp_path, more), write(tmp_path, (header + f"己公司,{CODES[3]},2005-01-01,N/A,1,\n").encode("gb18030"), "b.csv")]
+    both = [
+        write(tmp_path, more),
+        write(tmp_path, (header + f"己公司,{CODES[3]},2005-01-01,N/A,1,\n").encode("gb18030"), "b.csv"),
+    ]
     second = catalog.ingest(site, SUPPLIER, resource.id, both)
     assert (second.number, second.rows_kept) == (2, 6)
     assert [source.encoding for source in second.manifest.sources] == ["utf-8", "gb18030"]
@@ -137,7 +151,9 @@ def test_a_second_version_leaves_the_first_as_it_was(site, tmp_path):
 
 
 def test_repeated_keys_are_kept_and_counted(site, tmp_path):
-    lines = "".join(f"甲公司{n},{CODES[0]}\n" if n < 2 else f"乙公司{n},{code}\n" for n, code in enumerate(valid_codes(20)))
+    lines = "".join(
+        f"甲公司{n},{CODES[0]}\n" if n < 2 else f"乙公司{n},{code}\n" for n, code in enumerate(valid_codes(20))
+    )
     resource = create(site)
     version = catalog.ingest(site, SUPPLIER, resource.id, [write(tmp_path, f"名称,统一社会信用代码\n{lines}")])
     assert version.rows_kept == 20
@@ -146,8 +162,6 @@ def test_repeated_keys_are_kept_and_counted(site, tmp_path):
 
 
 def valid_codes(count: int) -> list[str]:
-    from gongshu.catalog.rules.identifiers import credit_check_character  # noqa: PLC0415
-
     bodies = [f"91350000MA{number:07d}" for number in range(count)]
     return [body + credit_check_character(body) for body in bodies]
 
@@ -215,21 +229,26 @@ def test_a_name_is_taken_once(site):
 @pytest.mark.parametrize("unknown", ["resource-0", "", "x\0y", "资源", "x" * 500])
 def test_an_unknown_resource_is_not_found(site, tmp_path, unknown):
     assert refusal(lambda: catalog.get_resource(site, SUPPLIER, ResourceId(unknown))) == ["not-found"]
-    assert refusal(lambda: catalog.ingest(site, SUPPLIER, ResourceId(unknown), [write(tmp_path, GOOD)])) == ["not-found"]
+    assert refusal(lambda: catalog.ingest(site, SUPPLIER, ResourceId(unknown), [write(tmp_path, GOOD)])) == [
+        "not-found"
+    ]
 
 
 def test_the_uses_start_from_the_grades_and_a_wider_one_is_confirmed_by_name(site, tmp_path):
     resource = create(site)
     version = catalog.ingest(site, SUPPLIER, resource.id, [write(tmp_path, GOOD)])
-    assert refusal(lambda: catalog.set_uses(site, SUPPLIER, resource.id, ResourcePolicy((), ("统一社会信用代码",)), frozenset())) == [
-        "classification-missing"
-    ]
+    assert refusal(
+        lambda: catalog.set_uses(site, SUPPLIER, resource.id, ResourcePolicy((), ("统一社会信用代码",)), frozenset())
+    ) == ["classification-missing"]
     catalog.confirm_classification(site, SUPPLIER, resource.id, grades_of(version))
     policy = catalog.propose_policy(site, SUPPLIER, resource.id)
     assert policy.unit == ("统一社会信用代码",)
     assert policy.of("统一社会信用代码").uses == {Use.JOIN, Use.COMPARE}
     assert catalog.set_uses(site, SUPPLIER, resource.id, policy, frozenset()).policy == policy
-    wide = ResourcePolicy((ColumnPolicy("企业名称", frozenset({Use.REVEAL})), ColumnPolicy("注册日期", frozenset({Use.RANK}))), policy.unit)
+    wide = ResourcePolicy(
+        (ColumnPolicy("企业名称", frozenset({Use.REVEAL})), ColumnPolicy("注册日期", frozenset({Use.RANK}))),
+        policy.unit,
+    )
     with pytest.raises(Refused) as caught:
         catalog.set_uses(site, SUPPLIER, resource.id, wide, frozenset({"企业名称"}))
     (reason,) = caught.value.reasons
@@ -247,7 +266,9 @@ def test_a_weaker_grade_needs_a_reason(site, tmp_path):
     version = catalog.ingest(site, SUPPLIER, resource.id, [write(tmp_path, GOOD)])
     grades = list(grades_of(version))
     grades[0] = ColumnGrade("企业名称", Meaning.ORGANISATION_NAME, Grade.OPEN)
-    assert refusal(lambda: catalog.confirm_classification(site, SUPPLIER, resource.id, tuple(grades))) == ["grade-weaker"]
+    assert refusal(lambda: catalog.confirm_classification(site, SUPPLIER, resource.id, tuple(grades))) == [
+        "grade-weaker"
+    ]
     grades[0] = ColumnGrade("企业名称", Meaning.ORGANISATION_NAME, Grade.OPEN, "已在公示系统公开")
     assert catalog.confirm_classification(site, SUPPLIER, resource.id, tuple(grades)).grades == tuple(grades)
     assert last_entry(site).facts == {"columns": "8", "changed": "1"}
@@ -281,15 +302,26 @@ def test_no_file_or_one_that_is_not_there_is_refused(site, tmp_path):
 def test_a_value_of_another_form_late_in_the_file_makes_the_whole_column_text(sqlite_site, tmp_path):
     lines = "".join(f"{n},2001-01-01,1.{n % 100:02d},x\n" for n in range(6000))
     resource = create(sqlite_site)
-    version = catalog.ingest(sqlite_site, SUPPLIER, resource.id, [write(tmp_path, f"数,日,值,字\n{lines}007,很久以前,1.2345,y\n")])
-    assert [c.data_type for c in version.manifest.columns] == [DataType.TEXT, DataType.TEXT, DataType.DECIMAL, DataType.TEXT]
-    assert rows_of(sqlite_site, version, "SELECT * REPLACE (值::VARCHAR AS 值) FROM $data WHERE 字 = 'y'") == [("007", "很久以前", "1.2345", "y")]
+    version = catalog.ingest(
+        sqlite_site, SUPPLIER, resource.id, [write(tmp_path, f"数,日,值,字\n{lines}007,很久以前,1.2345,y\n")]
+    )
+    assert [c.data_type for c in version.manifest.columns] == [
+        DataType.TEXT,
+        DataType.TEXT,
+        DataType.DECIMAL,
+        DataType.TEXT,
+    ]
+    assert rows_of(sqlite_site, version, "SELECT * REPLACE (值::VARCHAR AS 值) FROM $data WHERE 字 = 'y'") == [
+        ("007", "很久以前", "1.2345", "y")
+    ]
     assert rows_of(sqlite_site, version, "SELECT count(*) FROM $data") == [(6001,)]
 
 
 def test_a_file_without_a_header_keeps_its_first_line(sqlite_site, tmp_path):
     resource = create(sqlite_site)
-    version = catalog.ingest(sqlite_site, SUPPLIER, resource.id, [write(tmp_path, f"甲公司,{CODES[0]}\n乙公司,{CODES[1]}\n")])
+    version = catalog.ingest(
+        sqlite_site, SUPPLIER, resource.id, [write(tmp_path, f"甲公司,{CODES[0]}\n乙公司,{CODES[1]}\n")]
+    )
     assert [c.name for c in version.manifest.columns] == ["列1", "列2"]
     assert rows_of(sqlite_site, version, "SELECT 列1 FROM $data") == [("甲公司",), ("乙公司",)]
 
@@ -298,7 +330,11 @@ def test_text_that_is_not_utf8_far_into_an_ascii_file_is_read_as_gb18030(sqlite_
     data = b"a,b\n" + b"1,x\n" * 300_000 + "2,市\n".encode("gb18030")
     resource = create(sqlite_site)
     version = catalog.ingest(sqlite_site, SUPPLIER, resource.id, [write(tmp_path, data)])
-    assert (version.rows_kept, version.rows_quarantined, version.manifest.sources[0].encoding) == (300_001, 0, "gb18030")
+    assert (version.rows_kept, version.rows_quarantined, version.manifest.sources[0].encoding) == (
+        300_001,
+        0,
+        "gb18030",
+    )
     assert rows_of(sqlite_site, version, "SELECT b FROM $data WHERE a = 2") == [("市",)]
 
 
@@ -306,8 +342,6 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "enterprise_reg
 
 
 def real_files() -> list[Path]:
-    import os  # noqa: PLC0415
-
     folder = Path(os.environ.get("GONGSHU_REAL_DATA", REAL))
     return sorted(folder.glob("*.csv"))
 
@@ -324,9 +358,15 @@ def test_every_real_registration_is_accounted_for(sqlite_site):
     version = catalog.ingest(sqlite_site, SUPPLIER, resource.id, files)
     assert version.rows_in == version.rows_kept + version.rows_quarantined == len(expected) == 18_338
     assert version.rows_quarantined == 0
-    found = rows_of(sqlite_site, version, "SELECT * EXCLUDE (注册资金_数额, 注册资金_币种) REPLACE (注册日期::VARCHAR AS 注册日期) FROM $data")
+    found = rows_of(
+        sqlite_site,
+        version,
+        "SELECT * EXCLUDE (注册资金_数额, 注册资金_币种) REPLACE (注册日期::VARCHAR AS 注册日期) FROM $data",
+    )
     nulls = {"N/A", "", "NULL", "-", "无"}
-    assert sorted(map(repr, found)) == sorted(repr(tuple(None if cell in nulls else cell for cell in row)) for row in expected)
+    assert sorted(map(repr, found)) == sorted(
+        repr(tuple(None if cell in nulls else cell for cell in row)) for row in expected
+    )
     (unreadable,) = [item for item in version.quality if item.rule == "amount-with-unit"]
     assert (unreadable.checked, unreadable.failing) == (13_900, 0)
     (codes,) = [item for item in version.quality if item.rule == "credit-code-check-character"]

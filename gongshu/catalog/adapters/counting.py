@@ -13,7 +13,7 @@ from gongshu.catalog.adapters.engine import chunks, one_row
 from gongshu.catalog.types import Column, ColumnCounts, DataType, Limits
 
 EARLIEST_DATE = "1900-01-01"
-_SPREAD = "hash(file_row_number)"
+SPREAD = "hash(file_row_number)"  # of the row in its file; a column of that name would only draw another sample
 
 
 def count_values(
@@ -27,9 +27,9 @@ def count_values(
 ) -> tuple[ColumnCounts, ...]:
     """Count what classification and quality need to know about each column of a version of ``rows`` rows."""
     files = ", ".join(sql.literal(str(path)) for path in parts)
-    source = f"read_parquet([{files}], file_row_number = true)"
-    every = max(1, rows // limits.sample_rows)
-    spread = f"(FROM {source} WHERE {_SPREAD} % {every} = 0)"
+    source = f"read_parquet([{files}])"
+    every = rows // limits.sample_rows
+    spread = f"(FROM {source} WHERE {SPREAD} % {every} = 0)" if every > 1 else source
     is_estimate = rows > limits.exact_distinct_rows_max
     found: list[ColumnCounts] = []
     for chunk in chunks(columns):

@@ -93,7 +93,9 @@ def report(
         made_at, names_before = previous
         missing = len(set(names_before) ^ set(names))
         items.append(
-            QualityItem(Dimension.CONSISTENCY, "same-columns-as-before", "", len(set(names_before) | set(names)), missing)
+            QualityItem(
+                Dimension.CONSISTENCY, "same-columns-as-before", "", len(set(names_before) | set(names)), missing
+            )
         )
         cycle = UPDATE_CYCLES.get(update_cycle)
         if cycle is not None:
