@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gongshu.access.types import SYSTEM
 from gongshu.audit.types import Entry, Trace, TraceEdge
 from gongshu.base.decisions import Kind, Text, rule
 from gongshu.base.digest import Ref, digest_of
@@ -25,6 +26,7 @@ TITLES: dict[str, Text] = {
     "exit_record": Text("退出记录", "Exit record"),
     "scenario": Text("应用场景", "Scenario"),
     "entitlement": Text("场景授权", "Entitlement"),
+    "sql": Text("合成数据试运行", "Trial on synthetic rows"),
     "job": Text("加工作业", "Job"),
     "output": Text("待出域结果", "Output"),
     "review": Text("出域审核", "Review"),
@@ -67,6 +69,7 @@ ARTICLES: dict[str, str] = {
     "exit_record": "27号 art.9(六), 14(五)",
     "scenario": "27号 art.14(三)",
     "entitlement": "27号 art.14(一), 21",
+    "sql": "27号 art.15",
     "job": "27号 art.15, 21",
     "output": "27号 art.14(三), 21",
     "review": "27号 art.14(三)",
@@ -107,6 +110,13 @@ def _decision(entry: Entry, names: Mapping[str, str]) -> LifelineDecision:
     )  # fmt: skip
 
 
+def _decisive(decisions: tuple[LifelineDecision, ...]) -> LifelineDecision:
+    """Return the last decision that was not an end, by a person if there is one: the platform only carries out."""
+    inward = [made for made in decisions if made.action.rpartition(".")[2] not in ENDINGS] or list(decisions)
+    by_people = [made for made in inward if made.person != SYSTEM.person]
+    return (by_people or inward)[-1]
+
+
 def nodes_of(trace: Trace, names: Mapping[str, str]) -> tuple[LifelineNode, ...]:
     """Return one node per object of a trace, in the order of the walk. ``names``: parties by id."""
     refs: dict[tuple[str, str], tuple[Ref, int]] = {}
@@ -118,8 +128,7 @@ def nodes_of(trace: Trace, names: Mapping[str, str]) -> tuple[LifelineNode, ...]
     nodes = []
     for key, (ref, depth) in refs.items():
         decisions = tuple(decided[key])
-        inward = [made for made in decisions if made.action.rpartition(".")[2] not in ENDINGS] or list(decisions)
-        last = inward[-1]
+        last = _decisive(decisions)
         nodes.append(
             LifelineNode(
                 kind=ref.kind,

@@ -35,8 +35,8 @@ class LifelineDecision:
 class LifelineNode:
     """One object and the decisions that made it what it is, oldest first.
 
-    ``at``, ``who``, ``article`` and ``facts`` are those of the decision by which it came to be in force: the last one that
-    was not its end. ``who`` is the id of a person, ``organisation`` the name of its party. A call has no decision of its
+    ``at``, ``who``, ``article`` and ``facts`` are those of the decision by which it came to be in force: the last one by a
+    person that was not its end. ``who`` is the id of a person, ``organisation`` the name of its party. A call has no decision of its
     own: its facts are those of its usage record.
     """
 

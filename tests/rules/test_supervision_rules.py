@@ -1,5 +1,6 @@
 """From entries of the log to a lifeline that can be read."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from gongshu.audit.types import Entry, Outcome, Trace, TraceEdge, TraceStep
@@ -49,6 +50,16 @@ def test_an_object_that_only_ended_shows_its_end():
     ended = Trace(CONTRACT, (step(CONTRACT, "contract.stop", 0),), ())
     (node,) = rules.nodes_of(ended, {})
     assert (node.at, node.organisation) == (NOW, "operator")
+
+
+def test_the_platform_carries_out_what_a_person_decided():
+    job = Ref("job", "job-1", "j" * 64)
+    done = step(job, "job.succeed", 0, 5)
+    carried_out = replace(done, entry=replace(done.entry, person="system", party="platform"))
+    (node,) = rules.nodes_of(Trace(job, (step(job, "job.submit", 0), carried_out), ()), {})
+    assert (node.who, node.at) == ("someone", NOW)
+    (alone,) = rules.nodes_of(Trace(job, (carried_out,), ()), {})
+    assert alone.who == "system"
 
 
 def test_every_kind_of_object_has_a_title_and_an_article():
