@@ -208,7 +208,7 @@ class Limits:
     upload_bytes_max: int = 4_000_000_000  # all files of one upload together
     raw_chars_max: int = 512  # kept of a line that could not be read
     quarantine_lines_max: int = 1_000_000  # more than this is a wrong file, not a dirty one
-    exact_distinct_rows_max: int = 1_000_000
+    exact_distinct_rows_max: int = 250_000
     guess_rows: int = 4_000  # of each source, to guess types from; every other row is then checked
     sample_rows: int = 20_000  # spread over a version, to judge names, addresses and texts by
     engine_memory_bytes: int = 1024 * 1024 * 1024
