@@ -2,6 +2,7 @@
 
 import csv
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -192,6 +193,32 @@ def test_a_folder_left_by_a_crash_is_replaced_by_the_version_that_commits(site, 
     assert version.number == 1
     assert rows_of(site, version, "SELECT count(*) FROM $data") == [(4,)]
     assert not list((site.home / "data" / ".staging").iterdir())
+
+
+def test_what_a_killed_process_left_behind_is_removed_and_what_runs_is_not(sqlite_site, tmp_path):
+    place = sqlite_site.home / "data" / ".staging"
+    (place / "dead" / "work").mkdir(parents=True)
+    (place / "dead.lock").touch()
+    resource = create(sqlite_site)
+    with folders.staging(sqlite_site.home, "alive") as alive:
+        catalog.ingest(sqlite_site, SUPPLIER, resource.id, [write(tmp_path, GOOD)])
+        assert sorted(path.name for path in place.iterdir()) == ["alive", "alive.lock"]
+        assert (alive / "version").is_dir()
+    assert not list(place.iterdir())
+
+
+def test_two_at_once_become_two_versions(site, tmp_path):
+    resource = create(site)
+    paths = [
+        write(tmp_path, GOOD, "a.csv"),
+        write(tmp_path, GOOD + f"戊公司,{CODES[3]},2004-02-03,3(万),9,\n", "b.csv"),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda path: catalog.ingest(site, SUPPLIER, resource.id, [path]), paths))
+    assert sorted(version.number for version in made) == [1, 2]
+    for version in made:
+        assert rows_of(site, version, "SELECT count(*) FROM $data") == [(version.rows_kept,)]
+    assert catalog.get_resource(site, SUPPLIER, resource.id).latest_version == 2
 
 
 def test_a_supplier_touches_its_own_resources_only_and_the_attempt_is_on_record(site, tmp_path):

@@ -1,10 +1,11 @@
 """The folders of versions: prepared aside, renamed into place once, never written again."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -31,14 +32,31 @@ def part_name(index: int) -> str:
 
 @contextmanager
 def staging(home: Path, name: str) -> Iterator[Path]:
-    """Give two empty folders in one, ``work`` and ``version``, on the same file system; what is left in it is removed."""
-    folder = home / "data" / ".staging" / name
-    (folder / "work").mkdir(parents=True)
-    (folder / "version").mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Give a folder with two empty ones, ``work`` and ``version``, where versions lie too; it is removed afterwards.
+
+    What a killed process left behind is removed as well: its lock is free.
+    """
+    place = home / "data" / ".staging"
+    place.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place)
+    folder, lock_path = place / name, place / f"{name}.lock"
+    with lock_path.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "work").mkdir(parents=True)
+        (folder / "version").mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock_path.unlink(missing_ok=True)
+
+
+def _remove_abandoned(place: Path) -> None:
+    for path in place.glob("*.lock"):
+        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+            path.unlink(missing_ok=True)
 
 
 def entry_of(path: Path, rows: int) -> FileEntry:
@@ -62,6 +80,7 @@ def publish(prepared: Path, manifest: Manifest, home: Path) -> Path:
     _sync_folder(prepared)
     target = version_folder(home, manifest.resource, manifest.number)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sync_folder(target.parent.parent)
     if target.exists():
         shutil.rmtree(target)
     prepared.rename(target)
