@@ -56,8 +56,8 @@ FILES_TOO_MANY = rule(
 )  # fmt: skip
 FILES_TOO_LARGE = rule(
     "files-too-large", Kind.LIMIT_EXCEEDED, zh="上传的文件共超过 {bytes_max} 字节。",
-    en="The files have more than {bytes_max} bytes together.", fix_zh="请拆分后分次导入，或在服务器上用命令行导入。",
-    fix_en="Split them, or ingest them on the server by command line.",
+    en="The files have more than {bytes_max} bytes together.", fix_zh="请拆分成几个资源，或去掉历史数据。",
+    fix_en="Divide them into several resources, or leave out history.",
 )  # fmt: skip
 FILE_NAMES_REPEAT = rule(
     "file-names-repeat", Kind.INVALID, zh="有文件同名：{files}。", en="Files share a name: {files}.",
