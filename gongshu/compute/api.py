@@ -148,7 +148,7 @@ def try_on_synthetic(site: Here, actor: By, entitlement_id: str, body: Statement
     "/entitlements/{entitlement_id}/relations/{relation}/synthetic-rows",
     openapi_extra={"x-permission": Permission.DEVELOP_SYNTHETIC_READ.value},
 )
-def synthetic_rows(
+def synthetic_rows(  # noqa: PLR0917 - parameters of the route
     site: Here, actor: By, entitlement_id: str, relation: str, seed: Annotated[int, Query(ge=0, le=2**31)] = 1,
     rows: Annotated[int, Query(ge=1, le=SYNTHETIC_ROWS_MAX)] = 100,
 ) -> RowsText:  # fmt: skip

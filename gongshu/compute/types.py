@@ -10,6 +10,8 @@ from gongshu.base.ids import EntitlementId, GrantId, JobId, PartyId, PersonId, R
 from gongshu.catalog.types import DataType
 from gongshu.policies.types import ResourcePolicy, Thresholds
 
+NOBODY, NO_GRANT = PartyId(""), GrantId("")
+
 
 class JobKind(StrEnum):
     """What a job makes: a governed aggregate table, or the keyed hashes of a verification product."""
@@ -194,8 +196,8 @@ class Job:
     report: JobReport | None = None
     failure_code: str = ""
     finished_at: datetime | None = None
-    operator: PartyId = PartyId("")
-    grant: GrantId = GrantId("")
+    operator: PartyId = NOBODY
+    grant: GrantId = NO_GRANT
 
     @property
     def ref(self) -> Ref:

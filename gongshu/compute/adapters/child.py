@@ -95,7 +95,7 @@ def check_plan(engine: duckdb.DuckDBPyConnection, sql: str, request: dict[str, A
             raise RefusedError("plan-unexpected")
         table = node.get("extra_info", {}).get("Table")
         if table is not None:
-            scanned.add(str(table).rpartition(".main.")[2])
+            scanned.add(str(table).rpartition(".main.")[2].strip('"').replace('""', '"'))
     if not scanned <= readable:
         raise RefusedError("plan-unexpected")
     return scanned

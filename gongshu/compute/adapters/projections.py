@@ -62,8 +62,8 @@ def write_rows(columns: dict[str, str], rows: list[tuple[Any, ...]], target: Pat
         described = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" {kind}' for name, kind in columns.items())
         engine.execute(f"CREATE TABLE made ({described})")
         if rows:
-            marks = ", ".join("?" for _ in columns)
-            engine.executemany(f"INSERT INTO made VALUES ({marks})", rows)  # noqa: S608 - question marks
+            marks = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in columns.values())
+            engine.execute(f"INSERT INTO made SELECT {marks}", [list(values) for values in zip(*rows, strict=True)])  # noqa: S608
         engine.table("made").write_parquet(str(target), compression="zstd")
 
 

@@ -95,7 +95,8 @@ def aggregate(scope: Scope, node: exp.Expression, known: Aggregate, filtered: ex
 
 
 def _collector(scope: Scope) -> Collector:
-    assert scope.collects is not None
+    if scope.collects is None:
+        raise ValueError("aggregates are asked for where they can stand")
     return scope.collects
 
 

@@ -119,12 +119,11 @@ def _product(scope: Scope, node: exp.Expression) -> Term:
         left, right = right, left
     data_type = DataType.INTEGER if left.data_type is right.data_type is DataType.INTEGER else DataType.DECIMAL
     by_constant = left.is_constant and left.number is not None
-    emit = lambda: paren(
-        attempt(
-            exp.Mul(this=_wide(left), expression=_wide(right)),
-            may_fail=not (by_constant and data_type is DataType.INTEGER),
-        )
-    )  # noqa: E731
+    may_fail = not (by_constant and data_type is DataType.INTEGER)
+
+    def emit() -> exp.Expression:
+        return paren(attempt(exp.Mul(this=_wide(left), expression=_wide(right)), may_fail=may_fail))
+
     if not by_constant:
         return derive("*", (left, right), data_type=data_type, emit=emit)
     return _by_constant(scope, "*", right, left, left.number or 0.0, data_type, emit)
@@ -147,8 +146,13 @@ def _quotient(scope: Scope, node: exp.Expression) -> Term:
     return derive("/", (left, right), data_type=DataType.DECIMAL, emit=emit)
 
 
-def _by_constant(
-    scope: Scope, operator: str, term: Term, constant: Term, factor: float, data_type: DataType,
+def _by_constant(  # noqa: PLR0917 - the parts of one operation
+    scope: Scope,
+    operator: str,
+    term: Term,
+    constant: Term,
+    factor: float,
+    data_type: DataType,
     emit: Callable[[], Any],
 ) -> Term:  # fmt: skip
     shape = Shape.SCALED if term.shape in {Shape.COLUMN, Shape.SCALED} else Shape.AFFINE

@@ -35,6 +35,7 @@ from gongshu.compute.rules.terms import (
     literal_text,
     need_filter,
     paren,
+    parts_of,
     poison,
     union,
 )
@@ -143,7 +144,7 @@ def _cast(scope: Scope, node: exp.Expression) -> Term:
     inner, target = value(scope, node.this), node.args["to"]
     name = target.this.name if isinstance(target.this, exp.DType) else str(target.this)
     data_type = functions.CAST_TYPES.get(name)
-    if data_type is None or target.args.get("nested") or target.expressions and name != "DECIMAL":
+    if data_type is None or target.args.get("nested") or (target.expressions and name != "DECIMAL"):
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function="CAST", expected=", ".join(functions.CAST_TYPES))
         return poison(data_type)
     sizes = [str(size.this.this) for size in target.expressions if isinstance(size.this, exp.Literal)]
@@ -213,7 +214,7 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
         path = _path(before, here)
         if not _is_nothing(branch):
             cells += [path, *(_both(path, cell) for cell in branch.cells)]
-        addends += [_within(path, addend) for addend in branch.addends]
+        addends += [_within(path, addend) for addend in parts_of(branch)]
     if len(cells) > CELLS_MAX or len(addends) > CELLS_MAX:
         scope.gate.findings.add(CONSTRUCT_REFUSED, construct=f"CASE > {CELLS_MAX}")
 

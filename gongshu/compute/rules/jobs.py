@@ -42,7 +42,8 @@ OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AG
 TITLE_CHARACTERS_MAX = 200
 
 JOB_TITLE_MISSING = rule(
-    "job-title-missing", Kind.INVALID, zh="请填写任务名称（不超过 {limit} 字）。", en="The job needs a title of at most {limit} characters.",
+    "job-title-missing", Kind.INVALID, zh="请填写任务名称（不超过 {limit} 字）。",
+    en="The job needs a title of at most {limit} characters.",
     fix_zh="例如：企业区域分布。", fix_en="For example: enterprises by region.",
 )  # fmt: skip
 JOB_FAILED = rule(
@@ -50,7 +51,8 @@ JOB_FAILED = rule(
     fix_zh="请按代码检查语句、数据量或限额后重新提交。", fix_en="Look up the code, change statement or amount of data, and submit again.",
 )  # fmt: skip
 INPUT_CHANGED = rule(
-    "input-changed", Kind.CONFLICT, zh="任务冻结的数据版本 {version} 已不是登记的版本。", en="The version {version} that the job froze is no longer the registered one.",
+    "input-changed", Kind.CONFLICT, zh="任务冻结的数据版本 {version} 已不是登记的版本。",
+    en="The version {version} that the job froze is no longer the registered one.",
     fix_zh="请重新提交任务。", fix_en="Submit the job again.",
 )  # fmt: skip
 TRIAL_FAILED = rule(

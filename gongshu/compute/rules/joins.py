@@ -65,12 +65,10 @@ class Joins:
 
     def add(self, left: Term, right: Term) -> None:
         """Remember an equality of two keys, if that is what it is."""
-        if (
-            all(t.shape is Shape.COLUMN or (t.is_released and t.source) for t in (left, right))
-            and left.source != right.source
-        ):
-            if all(Use.JOIN in t.uses for t in (left, right)) and left.source and right.source:
-                self.equalities.append((left, right))
+        are_columns = all(t.source and (t.shape is Shape.COLUMN or t.is_released) for t in (left, right))
+        may_join = all(Use.JOIN in t.uses for t in (left, right))
+        if are_columns and may_join and left.source != right.source:
+            self.equalities.append((left, right))
 
 
 def _quiet(scope: Scope) -> Scope:

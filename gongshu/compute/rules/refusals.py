@@ -174,7 +174,8 @@ COLUMN_NOT_GROUPED = _gate(
 AGGREGATE_MISPLACED = _gate(
     "aggregate-misplaced",
     zh="聚合函数 {function} 不能出现在 {place}。", en="The aggregate {function} cannot stand in {place}.",
-    fix_zh="请放在 SELECT、HAVING 或 ORDER BY 中，或用子查询先聚合。", fix_en="Put it into SELECT, HAVING or ORDER BY, or aggregate in a subquery.",
+    fix_zh="请放在 SELECT、HAVING 或 ORDER BY 中，或用子查询先聚合。",
+    fix_en="Put it into SELECT, HAVING or ORDER BY, or aggregate in a subquery.",
 )  # fmt: skip
 LISTING_REFUSED = _gate(
     "listing-refused",
@@ -207,7 +208,8 @@ SUBQUERY_NOT_RELEASED = _gate(
 VERIFICATION_KEY_COUNT = rule(
     "verification-key-count", Kind.INVALID, zh="核验产品须有且只有一个关键字段，现有 {count} 个。",
     en="A verification needs exactly one key field; there are {count}.",
-    fix_zh="请把一个字段设为关键字段（例如统一社会信用代码）。", fix_en="Mark one field as the key, such as the credit code.", law=SPECIFICATION,
+    fix_zh="请把一个字段设为关键字段（例如统一社会信用代码）。",
+    fix_en="Mark one field as the key, such as the credit code.", law=SPECIFICATION,
 )  # fmt: skip
 VERIFICATION_KEY_OPTIONAL = rule(
     "verification-key-optional", Kind.INVALID, zh="关键字段 {field} 必须是必填。", en="The key field {field} must be required.",

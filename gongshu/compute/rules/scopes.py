@@ -19,16 +19,18 @@ from gongshu.compute.rules.refusals import (
     STATEMENT_TOO_LARGE,
     UNIT_MISSING,
 )
-from gongshu.compute.rules.stages import Collector
+from gongshu.compute.rules.stages import Collector, Draft
 from gongshu.compute.rules.terms import BaseColumn, Findings, Form, Mark, Shape, Term, column, poison, quoted
-from gongshu.compute.types import Relation, Stage
+from gongshu.compute.types import Relation
 from gongshu.policies.service import closed
-from gongshu.policies.types import Thresholds, Use
+from gongshu.policies.types import MaskKind, Thresholds, Use
 
 STEPS_MAX = 20_000
 KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN = "key:", "raw:", "unit:"
 KEYED_TYPES = frozenset({DataType.TEXT, DataType.INTEGER, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN})
 """Types of which equal values have equal text, so that a keyed hash of the text can stand for the value."""
+SAME_TYPE_MASKS = frozenset({MaskKind.BAND, MaskKind.MONTH})
+"""Every other mask gives text, whatever the column holds."""
 
 
 class TooLargeError(Exception):
@@ -82,14 +84,14 @@ class Gate:
     thresholds: Thresholds
     findings: Findings = field(default_factory=Findings)
     demands: dict[str, Demands] = field(default_factory=dict)
-    stages: list[Stage] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     made: int = 0
     steps: int = 0
 
     def fresh(self, prefix: str) -> str:
-        """Return a name that was not used before."""
+        """Return a name that was not used before, and that no relation can have."""
         self.made += 1
-        return f"{prefix}{self.made}"
+        return f"{prefix}:{self.made}"
 
     def step(self) -> None:
         """Count the work done; a statement that needs too much is refused."""
@@ -119,15 +121,19 @@ class Governed:
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
-        self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in relation.columns)
+        # A column that looks like one of our own could be mistaken for a key or a unit: it does not exist for the reader.
+        shown = [c for c in relation.columns if not c.name.startswith((KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN))]
+        self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in shown)
         for name, term in self.columns:
             self._names[id(term)] = name
 
     def _term(self, name: str, data_type: DataType) -> Term:
         base = BaseColumn(self._relation.name, name, closed(self._relation.policy.of(name).uses))
         is_unit = self._relation.policy.unit == (name,)
+        mask = self._relation.policy.of(name).mask
+        shown_type = DataType.TEXT if mask is not None and mask.kind not in SAME_TYPE_MASKS else data_type
         return Term(
-            data_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
+            shown_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
             direct=frozenset({base.name}), shape=Shape.COLUMN, unit=0 if is_unit else None,
             keyed_as=data_type if data_type in KEYED_TYPES else None,
         )  # fmt: skip

@@ -27,7 +27,7 @@ from gongshu.compute.rules.refusals import (
 )
 from gongshu.compute.rules.relations import Selected, Shown, United
 from gongshu.compute.rules.scopes import Gate, Governed, Instance, Scope, Source, Staged, fold
-from gongshu.compute.rules.stages import Collector
+from gongshu.compute.rules.stages import Collector, Draft
 from gongshu.compute.rules.terms import (
     BaseColumn,
     Form,
@@ -41,7 +41,6 @@ from gongshu.compute.rules.terms import (
     quoted,
     union,
 )
-from gongshu.compute.types import Stage
 from gongshu.policies.types import Use
 
 SELECT_PARTS = (
@@ -110,7 +109,7 @@ def _kept(gate: Gate, source: Source) -> Staged:
     query = exp.Select(expressions=items, from_=exp.From(this=instance.emit()))
     name = gate.fresh("stage")
     if not gate.findings.reasons:
-        gate.stages.append(Stage(name, query.sql(dialect="duckdb")))
+        gate.drafts.append(Draft(name, query, 0, len(source.columns), is_guarded=False))
     names, terms = tuple(n for n, _ in source.columns), tuple(t for _, t in source.columns)
     return Staged(name, terms, is_single_row=source.is_single_row, names=names)
 
@@ -390,7 +389,7 @@ def _stage(rows: _Rows, collector: Collector, *, is_single_row: bool) -> Staged:
         for position in range(len(instance.source.kinds))
     ]
     query = thresholds.build(collector, write_from(scope, rows.joins, None), rows.condition, units, gate.thresholds)
-    gate.stages.append(Stage(name, query.sql(dialect="duckdb")))
+    gate.drafts.append(Draft(name, query, len(collector.keys), len(released), is_guarded=bool(units)))
     return staged
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from sqlglot import exp
+
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass
 from gongshu.compute.rules.terms import Mark, Term, column, union
@@ -20,6 +22,17 @@ class Wanted:
     filter: Term | None = None
     unit: int | None = None  # COUNT(DISTINCT unit): the position of the unit
     is_exact: bool = True  # an order statistic of released values
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A stage before it is written: its query, how many of its columns are keys, whether thresholds guard it."""
+
+    name: str
+    query: exp.Expression
+    keys: int
+    columns: int
+    is_guarded: bool
 
 
 @dataclass
@@ -41,11 +54,10 @@ class Collector:
 
     def add(self, wanted: Wanted, data_type: DataType) -> Term:
         """Ask for an aggregate once and return its released value."""
-        for index, known in enumerate(self.wanted):
-            if known.mark == wanted.mark:
-                break
-        else:
-            index = len(self.wanted)
+        marks = [known.mark for known in self.wanted]
+        if wanted.mark not in marks:
             self.wanted.append(wanted)
+            marks.append(wanted.mark)
+        index = marks.index(wanted.mark)
         terms = wanted.arguments + ((wanted.filter,) if wanted.filter else ())
         return self.released(len(self.keys) + index, data_type, terms)

@@ -7,6 +7,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from gongshu.base.decisions import Decision, Denied, Permitted
+from gongshu.compute.rules import thresholds
 from gongshu.compute.rules.refusals import (
     REVEAL_MISSING,
     ROWS_BETRAY,
@@ -20,14 +21,14 @@ from gongshu.compute.rules.relations import Selected, Shown, lineage_of
 from gongshu.compute.rules.scopes import Demands, Gate, Instance, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
 from gongshu.compute.rules.terms import Findings, Term
-from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation
+from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation, Stage
 from gongshu.policies.types import Thresholds, Use
 
 CHARACTERS_MAX = 20_000
 REASONS_MAX = 40
 
 
-def decide_query(relations: tuple[Relation, ...], thresholds: Thresholds, sql: str) -> Decision[GovernedQuery]:
+def decide_query(relations: tuple[Relation, ...], limits: Thresholds, sql: str) -> Decision[GovernedQuery]:
     """Permit one statement over ``relations`` and return how it is run, or every reason against it.
 
     Fails closed: whatever cannot be read, bound or written again is refused.
@@ -36,7 +37,7 @@ def decide_query(relations: tuple[Relation, ...], thresholds: Thresholds, sql: s
     tree = _parse(findings, sql)
     if tree is None:
         return Denied(tuple(findings.reasons))
-    gate = Gate({fold(r.name): r for r in relations}, thresholds, findings)
+    gate = Gate({fold(r.name): r for r in relations}, limits, findings)
     try:
         source = read_query(gate, {}, tree)
         _check_outputs(gate, source)
@@ -116,8 +117,20 @@ def _write(gate: Gate, source: Source) -> GovernedQuery:
     projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
     return GovernedQuery(
         sql=sql, outputs=names, lineage=lineage, projections=projections, is_aggregate=not source.is_row_level,
-        stages=tuple(gate.stages),
+        stages=_stages(gate),
     )  # fmt: skip
+
+
+def _stages(gate: Gate) -> tuple[Stage, ...]:
+    """Write the stages. Where a total may stand beside its parts, a group that was withheld alone takes one more along."""
+    has_totals = sum(draft.is_guarded for draft in gate.drafts) > 1
+    queries = (
+        thresholds.with_complement(d, gate.thresholds) if has_totals and d.is_guarded and d.keys else d.query
+        for d in gate.drafts
+    )
+    return tuple(
+        Stage(draft.name, query.sql(dialect="duckdb")) for draft, query in zip(gate.drafts, queries, strict=True)
+    )
 
 
 def _wrapped(gate: Gate, source: Source) -> Selected:

@@ -120,6 +120,11 @@ def distinct(terms: Iterable[Term]) -> tuple[Term, ...]:
     return tuple({term.mark: term for term in terms}.values())
 
 
+def parts_of(term: Term) -> tuple[Term, ...]:
+    """Return what a sum of ``term`` consists of: the columns in it, without the constants added to them."""
+    return term.addends or ((term,) if term.bases else ())
+
+
 def names(columns: Iterable[BaseColumn]) -> str:
     """Return the names of ``columns`` for a message."""
     return ", ".join(sorted({column.name for column in columns})) or "—"
@@ -203,7 +208,7 @@ def derive(
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
         offset=sum(t.offset for t in terms), cells=distinct(c for t in terms for c in t.cells),
     )  # fmt: skip
-    inner = distinct(a for t in terms for a in t.addends)
+    inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)
 
 

@@ -13,10 +13,12 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass, Family, family
-from gongshu.compute.rules.stages import Collector, Wanted
-from gongshu.compute.rules.terms import Form, Term, conjunction, distinct, paren, quoted
+from gongshu.compute.rules.stages import Collector, Draft, Wanted
+from gongshu.compute.rules.terms import Form, Term, conjunction, distinct, paren, parts_of, quoted
 from gongshu.policies.types import Thresholds
 
+SOURCE, MAIN, PER, GUARD = "rows:", "main:", "per:", "guard:"
+"""Names of the parts of a stage. No relation can have them: a resource's name has no colon."""
 QUANTILE_MARGIN = 0.10
 QUANTILE_SPREAD = 0.05
 SIGNIFICANT_DIGITS = 3
@@ -88,24 +90,24 @@ def build(
     """
     rows = Rows()
     keys = [rows.column(key, "k") for key in collector.keys]
-    cells, main, addends = _plan(rows, collector, bool(units))
+    cells, main, addends = _plan(rows, collector, units=bool(units))
     unit_names = [f"u{i}" for i in range(len(units))]
     items = rows.items + [named(unit(), alias) for unit, alias in zip(units, unit_names, strict=True)]
     source = exp.Select(expressions=items or [named(exp.Literal.number(1), "one")])
     if condition is not None:
         source.set("where", exp.Where(this=condition.emit(Form.VALUE)))
     write_from(source)
-    ctes = [("src", source), ("main", _grouped("src", keys, [named(node, f"a{i}") for i, node in enumerate(main)]))]
+    ctes = [(SOURCE, source), (MAIN, _grouped(SOURCE, keys, [named(node, f"a{i}") for i, node in enumerate(main)]))]
     for unit in unit_names:
-        ctes.append((f"per_{unit}", _parts(keys, unit, cells, addends)))
-        ctes.append((f"guard_{unit}", _guard(keys, unit, cells, addends, thresholds)))
+        ctes.append((f"{PER}{unit}", _parts(keys, unit, cells, addends)))
+        ctes.append((f"{GUARD}{unit}", _guard(keys, unit, cells, addends, thresholds)))
     written = [exp.CTE(this=query, alias=exp.TableAlias(this=quoted(alias))) for alias, query in ctes]
     final = _final(collector, keys, unit_names, len(cells), len(addends), thresholds)
     return exp.Select(**final, with_=exp.With(expressions=written))
 
 
 def _plan(
-    rows: Rows, collector: Collector, units: bool
+    rows: Rows, collector: Collector, *, units: bool
 ) -> tuple[list[Cell], list[exp.Expression], list[tuple[str, Cell]]]:
     cells: dict[Cell, None] = {Cell((), ()): None}
     main: list[exp.Expression] = []
@@ -128,8 +130,7 @@ def _plan(
 
 def _summed(term: Term) -> tuple[Term, ...]:
     # Constants added to a column must not hide that one unit dominates: the columns' own parts are looked at.
-    own = term.addends or (() if not term.bases else (term,))
-    return tuple(a for a in own if family(a.data_type) == Family.NUMBER)
+    return tuple(a for a in parts_of(term) if family(a.data_type) == Family.NUMBER)
 
 
 def _asked(wanted: Wanted, arguments: list[str], reach: Cell, unit: str) -> exp.Expression:
@@ -199,7 +200,7 @@ def _grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.E
 def _parts(keys: list[str], unit: str, cells: list[Cell], addends: list[tuple[str, Cell]]) -> exp.Expression:
     items = [named(where(exp.Count(this=exp.Star()), cell.written()), f"r{i}") for i, cell in enumerate(cells)]
     items += [named(where(fn("sum", name(part)), cell.written()), f"s{j}") for j, (part, cell) in enumerate(addends)]
-    select = _grouped("src", [*keys, unit], items)
+    select = _grouped(SOURCE, [*keys, unit], items)
     select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
     return select
 
@@ -215,7 +216,7 @@ def _guard(
         items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
         items.append(named(fn("sum", size.copy()), f"total{j}"))
         items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
-    return _grouped(f"per_{unit}", keys, items)
+    return _grouped(f"{PER}{unit}", keys, items)
 
 
 def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
@@ -238,34 +239,73 @@ def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
     return paren(exp.Or(this=is_zero, expression=paren(rules)))
 
 
-def _final(
+def _final(  # noqa: PLR0917 - what the parts of a stage agree on
     collector: Collector, keys: list[str], units: list[str], cells: int, addends: int, thresholds: Thresholds
 ) -> dict[str, Any]:
-    items = [named(name(key, "main"), f"c{i}") for i, key in enumerate(keys)]
+    items = [named(name(key, MAIN), f"c{i}") for i, key in enumerate(keys)]
     for i, wanted in enumerate(collector.wanted):
-        node = name(f"a{i}", "main")
+        node = name(f"a{i}", MAIN)
         if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
             node = _rounded(node, wanted.arguments[0].data_type)
         items.append(named(node, f"c{len(keys) + i}"))
     tests: list[exp.Expression] = []
     joins: list[exp.Expression] = []
     for unit in units:
-        guard = f"guard_{unit}"
+        guard = f"{GUARD}{unit}"
         enough = [
             exp.GTE(this=name(f"n{i}", guard), expression=exp.Literal.number(thresholds.units_min))
             for i in range(cells)
         ]
         tests += [*enough, *(_dominated(guard, j, thresholds) for j in range(addends))]
-        same = [exp.NullSafeEQ(this=name(key, "main"), expression=name(key, guard)) for key in keys]
+        same = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, guard)) for key in keys]
         joins.append(exp.Join(this=exp.Table(this=quoted(guard)), side="LEFT", on=conjunction(list(same))))
     passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units else exp.Boolean(this=True)
-    counts = [fn("coalesce", name("n0", f"guard_{unit}"), exp.Literal.number(0)) for unit in units]
+    counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units]
     fewest = fn("least", *counts) if counts else exp.Null()
     below = [
-        exp.LT(this=name(f"low{j}", f"guard_{u}"), expression=exp.Literal.number(0))
+        exp.LT(this=name(f"low{j}", f"{GUARD}{u}"), expression=exp.Literal.number(0))
         for u in units
         for j in range(addends)
     ]
     negative = fn("coalesce", fn("greatest", *below), exp.Boolean(this=False)) if below else exp.Boolean(this=False)
     items += [named(passes, "passes"), named(fewest, "units"), named(negative, "negative")]
-    return {"expressions": items, "from_": exp.From(this=exp.Table(this=quoted("main"))), "joins": joins or None}
+    return {"expressions": items, "from_": exp.From(this=exp.Table(this=quoted(MAIN))), "joins": joins or None}
+
+
+def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
+    """Withhold one more group where the withheld ones could be found by subtraction from a total.
+
+    That is so when one group alone is withheld, or when all of them together have fewer than ``units_min`` units. The
+    passing group with the fewest units goes too.
+    """
+    inner, windowed = "all:", "counted:"
+    shown = [name(f"c{i}") for i in range(draft.columns)]
+    fails = exp.Not(this=name("passes"))
+    place = exp.Window(
+        this=fn("row_number"),
+        partition_by=[name("passes")],
+        order=exp.Order(
+            expressions=[exp.Ordered(this=name(c)) for c in ("units", *(f"c{i}" for i in range(draft.keys)))]
+        ),
+        over="OVER",
+    )
+    counted = exp.Select(
+        expressions=[
+            *shown, name("passes"), name("units"), name("negative"), named(place, "place"),
+            named(exp.Window(this=where(exp.Count(this=exp.Star()), fails), over="OVER"), "lost_groups"),
+            named(exp.Window(this=where(fn("sum", name("units")), fails.copy()), over="OVER"), "lost_units"),
+        ],
+        from_=exp.From(this=exp.Table(this=quoted(inner))),
+    )  # fmt: skip
+    alone = exp.EQ(this=name("lost_groups"), expression=exp.Literal.number(1))
+    few = exp.LT(this=name("lost_units"), expression=exp.Literal.number(thresholds.units_min))
+    some = exp.GT(this=name("lost_groups"), expression=exp.Literal.number(0))
+    next_one = exp.EQ(this=name("place"), expression=exp.Literal.number(1))
+    goes = conjunction((paren(exp.Or(this=alone, expression=conjunction((some, few)))), next_one))
+    stays = conjunction((name("passes"), exp.Not(this=paren(goes))))
+    ctes = ((inner, draft.query), (windowed, counted))
+    return exp.Select(
+        expressions=[*(s.copy() for s in shown), named(stays, "passes"), name("units"), name("negative")],
+        from_=exp.From(this=exp.Table(this=quoted(windowed))),
+        with_=exp.With(expressions=[exp.CTE(this=q, alias=exp.TableAlias(this=quoted(n))) for n, q in ctes]),
+    )

@@ -26,7 +26,7 @@ from gongshu.scenarios import service as scenarios
 ALIAS = "data"
 RESULT_FILES = ("result.parquet", "result.csv")
 ARTIFACT_FILE = "verification.lmdb"
-JOB_SECRET, MASK_SECRET, VERIFICATION_SECRET = "compute-jobs", "compute-masks", "verification"  # noqa: S105 - names
+JOB_SECRET, MASK_SECRET, VERIFICATION_SECRET = "compute-jobs", "compute-masks", "verification"
 
 
 @dataclass(frozen=True)

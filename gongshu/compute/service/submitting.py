@@ -79,7 +79,7 @@ def _submit(site: Site, actor: Actor, entitlement_id: EntitlementId, title: str,
     return decision.value_or_raise()
 
 
-def _decide(
+def _decide(  # noqa: PLR0917 - what a decision looks at
     tx: Transaction, site: Site, actor: Actor, entitlement: Entitlement | None, entitlement_id: str, title: str,
     plan: Plan,
 ) -> Decision[Job]:  # fmt: skip

@@ -27,7 +27,7 @@ SEED = 20260101
 DECIMAL_TYPE = "DECIMAL(18, 2)"
 
 
-def synthetic_rows(
+def synthetic_rows(  # noqa: PLR0917 - as the room offers it
     site: Site, actor: Actor, entitlement_id: EntitlementId, relation: str, seed: int, rows: int
 ) -> Rows:
     """Return column names and up to ``ROWS_MAX`` made-up rows of a relation; the same for the same seed.

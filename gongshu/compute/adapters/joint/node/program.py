@@ -1,0 +1,153 @@
+"""One party's node: reads the agreed document, meets the peer, computes, and tells what this party may learn.
+
+A JSON order on standard input; JSON lines on standard output: ``{"percent", "phase"}`` on the way, at the end
+``{"outcome": …}`` or ``{"failure": code}``. No line holds a key or a message of the library.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SPACE_EXTRA_BYTES = 12 << 30  # what interpreter, libraries and the stacks of their threads reserve without using it
+FILE_BYTES_MAX = 8 << 30
+OPEN_FILES_MAX = 4_096
+MATCHED = "matched.csv"
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def limit_myself(memory_bytes_max: int) -> None:
+    """Take only what the run may use; leave no core with shares in it."""
+    wanted = {
+        resource.RLIMIT_AS: memory_bytes_max + SPACE_EXTRA_BYTES, resource.RLIMIT_FSIZE: FILE_BYTES_MAX,
+        resource.RLIMIT_NOFILE: OPEN_FILES_MAX, resource.RLIMIT_CORE: 0,
+    }  # fmt: skip
+    for kind, value in wanted.items():
+        resource.setrlimit(kind, (value, value))
+
+
+def take_stdout() -> tuple[Tell, Callable[[Callable[[str], None]], None]]:
+    """Keep standard output for our lines; what the library prints goes through a pipe that ``listen`` reads."""
+    lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="ascii")
+    readable, writable = os.pipe()
+    os.dup2(writable, 1)
+    os.dup2(writable, 2)
+    os.close(writable)
+    heard: list[Callable[[str], None]] = []
+    lock = threading.Lock()
+
+    def drain() -> None:
+        with os.fdopen(readable, "r", encoding="utf-8", errors="replace") as printed:
+            for line in printed:
+                for hear in heard:
+                    hear(line)
+
+    def tell(message: dict[str, Any]) -> None:
+        with lock:
+            lines.write(json.dumps(message) + "\n")
+            lines.flush()
+
+    threading.Thread(target=drain, daemon=True).start()
+    return tell, heard.append
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a key file, without its header."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+
+
+def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], None]], None]) -> dict[str, Any]:
+    """Do what the document says and return the outcome for this side."""
+    from gongshu.compute.adapters.joint.node import meeting  # noqa: PLC0415 - SPU is loaded under the limits
+
+    text = order["document"].encode()
+    digest, task, side = hashlib.sha256(text).hexdigest(), json.loads(text), order["side"]
+    parties = [member["party"] for member in task["sides"]]
+    learners = tuple(number for number in (0, 1) if parties[number] in task["learners"])
+    fewest = task["thresholds"]["units_min"]
+    keys = Path(order["keys"])
+    rows = count_rows(keys)
+    if not fewest <= rows <= task["sides"][side]["rows_max"]:
+        return {"failure": "joint-input-unfit"}
+    limits = task["limits"]
+    tell({"percent": 0, "phase": "connecting"})
+    link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
+    meeting.meet(link, side, digest)
+    allowed = (fewest, task["sides"][1 - side]["rows_max"])
+    session = meeting.open_session(link, side, digest, rows, allowed)
+    tell({"percent": 5, "phase": "agreed"})
+    if task["kind"] == "intersection":
+        outcome = _intersect(order, link, learners, fewest, tell, listen)
+    else:
+        outcome = _add_up(task, order, link, session, learners, tell)
+    link.stop_link()
+    return {"outcome": outcome | {"rows": session.rows}}
+
+
+def _intersect(
+    order: dict[str, Any], link: Any, learners: tuple[int, ...], fewest: int,
+    tell: Tell, listen: Callable[[Callable[[str], None]], None],
+) -> dict[str, Any]:  # fmt: skip
+    from gongshu.compute.adapters.joint.node import intersection  # noqa: PLC0415
+
+    def hear(line: str) -> None:
+        for mark, percent in intersection.MARKS.items():
+            if mark in line:
+                tell({"percent": percent, "phase": "intersecting"})
+
+    listen(hear)
+    scratch = Path(order["scratch"]) / MATCHED
+    count = intersection.intersect(link, Path(order["keys"]), scratch, learners)
+    if order["side"] not in learners:
+        return {"passes": None}
+    if count < fewest:  # the library has told this process; it goes no further
+        return {"passes": False}
+    shutil.copyfile(scratch, Path(order["outbox"]) / MATCHED)
+    return {"passes": True, "count": count}
+
+
+def _add_up(
+    task: dict[str, Any], order: dict[str, Any], link: Any, session: Any, learners: tuple[int, ...], tell: Tell
+) -> dict[str, Any]:
+    from gongshu.compute.adapters.joint.node import circuit, sums  # noqa: PLC0415
+
+    side = order["side"]
+    valued = next(number for number in (0, 1) if task["sides"][number]["value_column"])
+    bounds = task["thresholds"]
+    limits = circuit.Limits(
+        bounds["units_min"], bounds["dominance_p_percent"], bounds["dominance_top_n"], bounds["dominance_top_percent"]
+    )
+    keys = sums.read_keys(Path(order["keys"]), with_values=side == valued)
+    return sums.add_up(
+        link, side, valued, session, keys, limits, learners,
+        lambda percent, phase: tell({"percent": percent, "phase": phase}),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Answer one order. A loss of the peer may end the library's process outright; the parent sees that too."""
+    order = json.loads(sys.stdin.buffer.read())
+    limit_myself(order["memory_bytes_max"])
+    tell, listen = take_stdout()
+    try:
+        answer = run(order, tell, listen)
+    except Exception as error:  # noqa: BLE001 - told by name alone: a message may hold anything
+        answer = {"failure": _code(error)}
+    tell(answer)
+    os._exit(0)  # nothing is left to tidy, and the library's threads may wait for a peer that has gone
+
+
+def _code(error: Exception) -> str:
+    return {
+        "PeerDiffersError": "joint-peer-differs", "InputUnfitError": "joint-input-unfit",
+        "OverfullError": "joint-input-unfit", "MemoryError": "joint-memory-exceeded",
+        "FileNotFoundError": "joint-input-unfit",
+    }.get(type(error).__name__, "joint-broken-off")  # fmt: skip

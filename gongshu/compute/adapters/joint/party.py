@@ -1,0 +1,194 @@
+"""Runs this party's node behind bubblewrap and says how it ended: an outcome, or the code of a failure.
+
+The node sees its own scratch folder, an outbox and the network; no other file of this machine. The library keeps what
+it works on in ``/tmp``, which is the scratch folder here and is removed with it. The parent owns all time limits: the
+library may wait for ever, or end its process outright, when the peer is gone.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gongshu.compute.adapters.joint.environment import Environment
+
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime")
+NODE = Path(__file__).with_name("node")
+INSIDE = Path("/job")
+PACKAGE = "gongshu/compute/adapters/joint/node"
+PROGRAM = f"import sys; sys.path.insert(0, '{INSIDE}'); from {PACKAGE.replace('/', '.')}.program import main; main()"
+MATCHED = "matched.csv"
+LINE_BYTES_MAX = 4_096
+LINES_MAX = 100_000
+START_SECONDS = 60
+END_SECONDS = 15
+"""What a node may take beyond the silence agreed to notice that its peer is gone."""
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: our certificate, its key, and the certificate of the one peer that is accepted."""
+
+    own: Path
+    key: Path
+    peer: Path
+
+
+@dataclass(frozen=True)
+class Station:
+    """Where this party's node runs and talks. Addresses are ``host:port``."""
+
+    environment: Environment
+    listen: str
+    peer: str
+    certificates: Certificates | None = None
+
+
+@dataclass(frozen=True)
+class PartyRun:
+    """One run of one side: the document as agreed, byte for byte, the prepared key file, and the limits in it."""
+
+    document: bytes
+    side: int
+    keys: Path
+    outbox: Path
+    scratch: Path
+    connect_seconds: int
+    runtime_seconds: int
+    memory_bytes_max: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, in percent of the whole, and in which phase."""
+
+    percent: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the node told. ``passes`` is None for a side that is not to learn anything."""
+
+    code: str = ""
+    passes: bool | None = None
+    count: int | None = None
+    total: int | None = None
+    is_signed: bool = False
+    rows: tuple[int, int] = (0, 0)
+    defences: tuple[str, ...] = ()
+
+
+def _numeric(address: str) -> str:
+    """Return the address with its host as a number: there is no name service inside."""
+    host, _, port = address.rpartition(":")
+    found = socket.getaddrinfo(host, int(port), family=socket.AF_INET, type=socket.SOCK_STREAM)
+    return f"{found[0][4][0]}:{port}"
+
+
+def _command(run: PartyRun, station: Station) -> list[str]:
+    command = [
+        shutil.which("bwrap") or "bwrap", "--unshare-all", "--share-net", "--die-with-parent", "--new-session",
+        "--cap-drop", "ALL", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--setenv", "PATH", "/usr/bin:/bin",
+        "--setenv", "JAX_PLATFORMS", "cpu", "--setenv", "HOME", "/tmp", "--dev", "/dev", "--proc", "/proc",  # noqa: S108
+    ]  # fmt: skip
+    for folder in (*map(Path, SYSTEM_FOLDERS), *station.environment.folders):
+        if folder.is_symlink() and str(folder) in SYSTEM_FOLDERS:
+            command += ["--symlink", os.readlink(folder), str(folder)]  # noqa: PTH115 - as written, not resolved
+        elif folder.exists():
+            command += ["--ro-bind", str(folder), str(folder)]
+    command += ["--ro-bind", str(NODE), str(INSIDE / PACKAGE)]
+    command += ["--bind", str(run.scratch), "/tmp", "--bind", str(run.outbox), str(INSIDE / "outbox")]  # noqa: S108
+    for name, path in _certificates(station).items():
+        command += ["--ro-bind", str(path), str(INSIDE / name)]
+    python = str(station.environment.python)
+    return [*command, "--chdir", "/tmp", "--", python, "-I", "-B", "-X", "utf8", "-c", PROGRAM]  # noqa: S108
+
+
+def _certificates(station: Station) -> dict[str, Path]:
+    given = station.certificates
+    return {} if given is None else {"own": given.own, "key": given.key, "peer": given.peer}
+
+
+def _order(run: PartyRun, station: Station) -> bytes:
+    return json.dumps({
+        "document": run.document.decode(), "side": run.side, "keys": "/tmp/keys.csv", "scratch": "/tmp",  # noqa: S108
+        "outbox": str(INSIDE / "outbox"), "memory_bytes_max": run.memory_bytes_max,
+        "listen": _numeric(station.listen), "peer": _numeric(station.peer),
+        "certificates": {name: str(INSIDE / name) for name in _certificates(station)},
+    }).encode()  # fmt: skip
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def _node(run: PartyRun, station: Station) -> Iterator[subprocess.Popen[bytes]]:
+    order = _order(run, station)
+    process = subprocess.Popen(  # noqa: S603 - our own command line
+        _command(run, station), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cwd="/", env={"LANG": "C.UTF-8"}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        if process.stdin is not None:
+            process.stdin.write(order)
+            process.stdin.close()
+        yield process
+    finally:
+        process.kill()  # bubblewrap takes everything inside along
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def run_party(run: PartyRun, station: Station, tell: Callable[[Progress], None] = lambda _: None) -> Told:
+    """Run this party's node to its end. Whatever fails leaves the outbox empty and the scratch folder removed."""
+    told = Told(code="joint-environment-missing")
+    run.outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run.scratch.mkdir(mode=0o700, parents=True)
+    try:
+        shutil.copyfile(run.keys, run.scratch / "keys.csv")
+        with _node(run, station) as process:
+            told = _follow(process, run, tell)
+    except FileNotFoundError:
+        told = Told(code="joint-input-unfit" if not run.keys.exists() else "joint-environment-missing")
+    except (OSError, ValueError):
+        told = Told(code="joint-node-failed")
+    finally:
+        if told.code or not told.passes:
+            (run.outbox / MATCHED).unlink(missing_ok=True)
+        shutil.rmtree(run.scratch, ignore_errors=True)
+    return told
+
+
+def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Progress], None]) -> Told:
+    """Read the node's lines until it answers, ends, or a limit passes."""
+    deadline, phase, late = time.monotonic() + START_SECONDS, "", "joint-node-failed"
+    lines = _lines(process)
+    while True:
+        line = lines(deadline)
+        if line is None:
+            return Told(code=late)
+        message = _read(line)
+        if message is None:  # the node ended without an answer: before it met its peer by itself, after that with it
+            return Told(code="joint-broken-off" if late == "joint-runtime-exceeded" else late)
+        if "percent" not in message:
+            return _told(message)
+        if message["phase"] == "connecting":
+            deadline, late = time.monotonic() + run.connect_seconds, "joint-peer-absent"
+        elif late != "joint-runtime-exceeded":
+            deadline, late = time.monotonic() + run.runtime_seconds, "joint-runtime-exceeded"
+        if (phase, message["percent"]) != ("", 0):
+            tell(Progress(int(message["percent"]), str(message["phase"])))
