@@ -42,7 +42,6 @@ class Permission(StrEnum):
     CONSUME_CONTRACT_SIGN = "consume:contract:sign"
     CONSUME_KEY_CREATE = "consume:key:create"
     CONSUME_ORDER_PLACE = "consume:order:place"
-    CONSUME_USAGE_READ = "consume:usage:read"
     DEVELOP_JOB_SUBMIT = "develop:job:submit"
     DEVELOP_OUTPUT_SUBMIT = "develop:output:submit"
     DEVELOP_SQL_EXPLAIN = "develop:sql:explain"

@@ -61,7 +61,7 @@ class WorkingCalendar:
         """Whether public offices work on ``day``. Years without a calendar count Monday to Friday."""
         if day in self.days_worked:
             return True
-        return day.weekday() < 5 and day not in self.days_off  # noqa: PLR2004 - Saturday is 5
+        return day.weekday() < 5 and day not in self.days_off
 
     def due(self, event: date, working_days: int) -> DueDay:
         """Return the day on which a deadline of ``working_days`` ends. The day of the event is not counted."""

@@ -28,7 +28,7 @@ from gongshu.base.digest import Ref, sha256_hex
 from gongshu.base.site import Site
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
-from gongshu.server import store
+from gongshu.server import answers
 from gongshu.server.problems import BODY_TOO_LARGE, BODY_UNREADABLE, CSRF_MISSING, STATUS_OF, problem_response
 
 log = logging.getLogger("gongshu")
@@ -324,14 +324,14 @@ class Repeatable:
         else:
             await _send_kept(send, earlier)
 
-    def _claim(self, row_id: str, digest: str) -> Reason | store.KeptAnswer | None:
+    def _claim(self, row_id: str, digest: str) -> Reason | answers.KeptAnswer | None:
         now = self.site.now()
         with self.site.db.transaction() as tx:
-            store.forget_before(tx, now - timedelta(hours=KEPT_HOURS))
-            earlier = store.find_answer(tx, row_id)
+            answers.forget_before(tx, now - timedelta(hours=KEPT_HOURS))
+            earlier = answers.find_answer(tx, row_id)
             if earlier is not None and not _died_running(earlier, now):
                 return _refusal_of(earlier, digest) or earlier
-            store.claim(tx, row_id, digest, now)
+            answers.claim(tx, row_id, digest, now)
         return None
 
     async def _run(self, row_id: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -360,15 +360,15 @@ class Repeatable:
     def _keep(self, row_id: str, status: int, media_type: str, body: bytes, *, is_secret: bool) -> None:
         with self.site.db.transaction() as tx:
             if status in _TRY_AGAIN:
-                store.forget(tx, row_id)
+                answers.forget(tx, row_id)
             elif is_secret:
-                store.keep(tx, row_id, store.DONE_NOT_KEPT, "", b"")
+                answers.keep(tx, row_id, answers.DONE_NOT_KEPT, "", b"")
             else:
-                store.keep(tx, row_id, status, media_type, body)
+                answers.keep(tx, row_id, status, media_type, body)
 
     def _forget(self, row_id: str) -> None:
         with self.site.db.transaction() as tx:
-            store.forget(tx, row_id)
+            answers.forget(tx, row_id)
 
 
 _TRY_AGAIN = {STATUS_OF[kind] for kind in (Kind.LIMIT_EXCEEDED, Kind.UNAVAILABLE, Kind.INTERNAL)}
@@ -420,21 +420,21 @@ def record_refusal(request: Request, site: Site, reasons: tuple[Reason, ...]) ->
         )  # fmt: skip
 
 
-def _died_running(earlier: store.KeptAnswer, now: datetime) -> bool:
+def _died_running(earlier: answers.KeptAnswer, now: datetime) -> bool:
     """Whether a request that claims to run must have ended with its process."""
-    return earlier.status == store.RUNNING and earlier.created_at < now - timedelta(minutes=STALE_AFTER_MINUTES)
+    return earlier.status == answers.RUNNING and earlier.created_at < now - timedelta(minutes=STALE_AFTER_MINUTES)
 
 
-def _refusal_of(earlier: store.KeptAnswer, digest: str) -> Reason | None:
+def _refusal_of(earlier: answers.KeptAnswer, digest: str) -> Reason | None:
     """Return why an earlier request cannot be answered from memory, if so."""
     if earlier.request_digest != digest:
         return KEY_REUSED.because()
-    if earlier.status == store.RUNNING:
+    if earlier.status == answers.RUNNING:
         return STILL_RUNNING.because()
-    return SECRET_SHOWN_ONCE.because() if earlier.status == store.DONE_NOT_KEPT else None
+    return SECRET_SHOWN_ONCE.because() if earlier.status == answers.DONE_NOT_KEPT else None
 
 
-async def _send_kept(send: Send, answer: store.KeptAnswer) -> None:
+async def _send_kept(send: Send, answer: answers.KeptAnswer) -> None:
     headers = [(b"idempotent-replayed", b"true"), (b"content-length", str(len(answer.body)).encode())]
     headers += [(b"content-type", answer.content_type.encode())] if answer.content_type else []
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

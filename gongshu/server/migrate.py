@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 
 from gongshu.base.site import Site
-from gongshu.server import rooms, store  # noqa: F401 - put every table on the one MetaData
+from gongshu.server import answers, rooms  # noqa: F401 - put every table on the one MetaData
 from gongshu.server.database import ControlDatabase
 
 
