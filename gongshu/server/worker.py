@@ -38,7 +38,7 @@ TICK_SECONDS = 2.0
 STOP_SECONDS = 5
 ATTEMPTS_MAX = 3
 RETRY_SECONDS = 1.0
-DONE, CRASHED = "done", "crashed"
+CRASHED = "crashed"
 
 WORKER_RUNNING = rule(
     "worker-running", Kind.CONFLICT, zh="该平台已有一个作业进程在运行。", en="A worker runs on this installation already.",
@@ -71,7 +71,7 @@ class Worker:
 
         @DBOS.step()
         def collect(job_id: str) -> str:
-            return _word_of(job_id, lambda: egress.collect(site, JobId(job_id)) and DONE)
+            return _word_of(job_id, lambda: egress.collect(site, JobId(job_id)).status.value)
 
         @DBOS.step()
         def give_up(job_id: str) -> str:

@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -51,17 +53,19 @@ class Office:
         return compute.submit_sql(self.site, developer, entitlement.id, title, sql).id
 
     @contextmanager
-    def worker(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+    def worker(self, *command: str) -> Iterator["Running"]:
         environment = {
             **os.environ, "GONGSHU_HOME": str(self.site.home), "GONGSHU_DATABASE_URL": self.database_url,
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         }  # fmt: skip
-        process = subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True)
+        log = self.site.home / f"worker-{time.monotonic_ns()}.log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen([sys.executable, *command], env=environment, stderr=stream)
         try:
-            yield process
+            yield Running(process, log)
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
 
     def rows(self, statement: str, **values: object) -> list[tuple[object, ...]]:
         with self.site.db.reading() as tx:
@@ -83,24 +87,44 @@ class Office:
         return sum(row[0] in about for row in found)
 
 
-@pytest.fixture
-def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
-    home = tmp_path / "var"
+@dataclass(frozen=True)
+class Running:
+    """A worker process and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def end(self) -> int:
+        return self.process.wait(SECONDS_MAX)
+
+    def wait_for(self, what: str, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS_MAX
+        while not is_so():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not happen; the worker said: {self.said()}")
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Give one office per store: what leads to a job is played once."""
+    home = tmp_path_factory.mktemp("worker") / "var"
     home.mkdir()
     (home / "demo").touch()
-    site = make_site(home, database_url=database_url, is_demo=True)
+    url = f"sqlite:///{home / 'gongshu.db'}"
+    if request.param == "postgresql":
+        server: str = request.getfixturevalue("postgres_url")
+        name = f"worker_{os.getpid()}"
+        with psycopg.connect(server.replace("postgresql+psycopg", "postgresql"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        url = f"{server.removesuffix('/postgres')}/{name}"
+    site = make_site(home, database_url=url, is_demo=True)
     upgrade(site)
-    yield Office(site, database_url, lambda _line: None)
+    yield Office(site, url, lambda _line: None)
     site.db.close()
-
-
-def wait_for(what: str, is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + SECONDS_MAX
-    while not is_so():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise AssertionError(f"{what} did not happen; the worker said: {process.communicate()[1]}")
-        time.sleep(0.05)
 
 
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(office: Office) -> None:
@@ -110,12 +134,10 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(office: Office) -> No
             continue
         jobs[point] = office.submit(point)
         with office.worker(*DYING, point) as dying:
-            assert dying.wait(SECONDS_MAX) == KILLED, dying.communicate()[1]
+            assert dying.end() == KILLED, dying.said()
     with office.worker(*LIVING) as living:
         for point, job_id in jobs.items():
-            wait_for(
-                f"the output of the job killed {point}", lambda job_id=job_id: len(office.outputs(job_id)) > 0, living
-            )
+            living.wait_for(f"the output of the job killed {point}", lambda job_id=job_id: bool(office.outputs(job_id)))
     for point, job_id in jobs.items():
         assert office.job(job_id) is JobStatus.SUCCEEDED, point
         assert len(office.outputs(job_id)) == 1, point
@@ -133,30 +155,30 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(office: Office) -> No
 def test_a_worker_that_is_asked_to_stop_ends_in_order(office: Office) -> None:
     with office.worker(*LIVING) as living:
         job_id = office.submit("once")
-        wait_for("the output", lambda: len(office.outputs(job_id)) > 0, living)
-        living.terminate()
-        assert living.wait(SECONDS_MAX) == 0
-        assert living.communicate()[1] == ""
+        living.wait_for("the output", lambda: bool(office.outputs(job_id)))
+        living.process.terminate()
+        assert living.end() == 0
+        assert living.said() == ""
 
 
 def test_an_installation_has_one_worker(office: Office) -> None:
     with office.worker(*LIVING) as first:
         job_id = office.submit("first")
-        wait_for("the output", lambda: len(office.outputs(job_id)) > 0, first)
+        first.wait_for("the output", lambda: bool(office.outputs(job_id)))
         with office.worker(*LIVING) as second:
-            assert second.wait(SECONDS_MAX) == EXIT_CODE_OF[Kind.CONFLICT]
-            assert "worker-running" in second.communicate()[1]
-        assert first.poll() is None
+            assert second.end() == EXIT_CODE_OF[Kind.CONFLICT]
+            assert "worker-running" in second.said()
+        assert first.process.poll() is None
 
 
 def test_a_job_that_crashes_fails_and_its_message_is_kept_nowhere(office: Office) -> None:
     job_id = office.submit("crashes")
     with office.worker(*DYING, "crash") as worker:
-        wait_for("the end of the job", lambda: office.job(job_id) is JobStatus.FAILED, worker)
-        worker.terminate()
-        said = worker.communicate(timeout=SECONDS_MAX)[1]
-    assert "ValueError" in said
-    assert SECRET_VALUE not in said
+        worker.wait_for("the end of the job", lambda: office.job(job_id) is JobStatus.FAILED)
+        worker.process.terminate()
+        assert worker.end() == 0
+    assert "ValueError" in worker.said()
+    assert SECRET_VALUE not in worker.said()
     assert office.outputs(job_id) == []
     kept = everything(office)
     assert job_id in kept
