@@ -38,4 +38,7 @@ def run_gateway(home: Path, host: str, port: int, clock: Clock, keys: Keys, *, n
     # Calls leave hardly any cycles behind: look for them seldom, and never among what was there at the start.
     gc.set_threshold(GC_ALLOCATIONS, GC_GENERATIONS, GC_GENERATIONS)
     gc.freeze()
-    server_for(GatewayApp(lambda: service.Gateway(home, name, clock, keys)), host, port).run()
+    try:
+        server_for(GatewayApp(lambda: service.Gateway(home, name, clock, keys)), host, port).run()
+    finally:
+        gc.unfreeze()

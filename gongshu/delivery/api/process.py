@@ -8,8 +8,42 @@ HEAD_BYTES_MAX = 16 * 1024
 REQUEST_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 4096
 
+_HEAD_START, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+
+
+class JoinedWrites(asyncio.Transport):
+    """Sends head and body of a response in one system call: the server writes them one after the other."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Write to ``transport``."""
+        super().__init__()
+        self._transport, self._head = transport, b""
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        """Keep the head of a response until its body comes."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(_HEAD_START) and not data.startswith(_CONTINUE):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close the connection once everything is sent."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or about to be."""
+        return self._transport.is_closing()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -19,10 +53,12 @@ class GuardedProtocol(HttpToolsProtocol):
     connections_max = CONNECTIONS_MAX
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _joined: JoinedWrites
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Turn away what is too much, and wait only so long for the first request."""
         super().connection_made(transport)
+        self._joined = JoinedWrites(transport)
         if len(self.connections) > self.connections_max:
             transport.write(_FULL)
             transport.close()
@@ -50,6 +86,16 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._deadline is None:
             self._deadline = self.loop.call_later(self.request_seconds_max, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        """Let the answer go out in one piece."""
+        super().on_headers_complete()
+        self.cycle.transport = self._joined
+
+    def on_response_complete(self) -> None:
+        """Send what is left of an answer without a body."""
+        self._joined.flush()
+        super().on_response_complete()
 
     def _drop_deadline(self) -> None:
         if self._deadline is not None:

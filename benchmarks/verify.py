@@ -1,0 +1,195 @@
+"""Verification calls per second through the whole gateway, against a bare ASGI application on the same server.
+
+Each call carries a fresh request id and is authorized, limited, counted, looked up among keyed hashes, and recorded on
+disk before its answer leaves. Load comes from wrk, or from a small client of our own where wrk is not installed.
+"""
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from benchmarks.products import PURPOSE, SECRET, make_home
+
+BUILD = Path(__file__).resolve().parent.parent / "build"  # a real disk; a temporary folder may lie in memory
+CONNECTIONS = 128
+ROUND_SECONDS = 3
+WARM_SECONDS = 1
+ROUNDS = 3
+START_SECONDS_MAX = 20.0
+ENTERPRISES = 20_000
+
+SCRIPT = """
+local number = 0
+local run = string.format("%x-%d", math.random(0, 2^30), os.time())
+local codes = {{"91350000MA%08dF", "91350000MA%08dF", "91350000MA%08dF", "91999999MA%08dX"}}
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer {secret}"
+wrk.headers["X-Purpose"] = "{purpose}"
+function init(args) run = run .. "-" .. args[1] end
+function request()
+  number = number + 1
+  wrk.headers["X-Request-Id"] = run .. "-" .. number
+  local code = string.format(codes[number % 4 + 1], number % {enterprises})
+  local name = number % 8 == 7 and "other" or string.format("enterprise %d", number % {enterprises})
+  return wrk.format(nil, nil, nil, '{{"credit_code":"' .. code .. '","name":"' .. name .. '"}}')
+end
+function done(summary) print("failed " .. summary.errors.status) end
+"""
+
+
+async def hello(scope: dict, _receive: object, send) -> None:  # noqa: ANN001 - ASGI
+    """The least that an ASGI application can do."""
+    if scope["type"] == "http":
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+
+def serve_hello(port: int) -> None:
+    """Serve ``hello`` on the same server, with the same settings as the gateway."""
+    uvicorn.run(
+        hello, host="127.0.0.1", port=port, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False,
+        log_level="warning", server_header=False, date_header=False,
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
+    """Run a server until the block ends."""
+    process = subprocess.Popen(command, env={**os.environ, **environment})
+    try:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def load(url: str, seconds: int, script: Path | None) -> float:
+    """Return answered calls per second; every call must succeed."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return uvloop.run(load_ourselves(url, seconds, is_call=script is not None))
+    command = [wrk, "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+    command += ["--script", str(script)] if script else []
+    out = subprocess.run(
+        [*command, url, *(["--", str(time.monotonic_ns())] if script else [])],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    failed = re.search(r"^failed (\d+)", out, re.MULTILINE)
+    if failed and int(failed[1]):
+        raise RuntimeError(f"{failed[1]} calls failed:\n{out}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    if found is None:
+        raise RuntimeError(f"wrk said nothing:\n{out}")
+    return float(found[1])
+
+
+class Caller(asyncio.Protocol):
+    """One connection that sends the next request when an answer is whole."""
+
+    numbers = itertools.count()
+
+    def __init__(self, path: str, answers: list[int], *, is_call: bool) -> None:
+        """Count answers in ``answers``."""
+        self._path, self._answers, self._is_call = path, answers, is_call
+        self._buffer = b""
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self._transport = transport  # type: ignore[assignment]
+        self._send()
+
+    def _send(self) -> None:
+        if not self._is_call:
+            self._transport.write(f"GET {self._path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode())
+            return
+        number = next(self.numbers)
+        code, name = f"91350000MA{number % ENTERPRISES:08d}F", f"enterprise {number % ENTERPRISES}"
+        body = f'{{"credit_code":"{code}","name":"{name}"}}'
+        self._transport.write(
+            f"POST {self._path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {SECRET}\r\nx-purpose: {PURPOSE}\r\n"
+            f"x-request-id: own-{os.getpid()}-{number}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Count whole answers."""
+        self._buffer += data
+        head, end, rest = self._buffer.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if end and length and len(rest) >= int(length[1]):
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(f"a call failed: {head!r}")
+            self._answers[0] += 1
+            self._buffer = rest[int(length[1]) :]
+            self._send()
+
+
+async def load_ourselves(url: str, seconds: int, *, is_call: bool) -> float:
+    """Return answered calls per second, by a client of our own."""
+    port, path = int(url.split(":")[2].split("/", maxsplit=1)[0]), "/" + url.split("/", 3)[3]
+    answers = [0]
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Caller(path, answers, is_call=is_call), "127.0.0.1", port)
+        for _ in range(CONNECTIONS)
+    ]
+    start, before = time.perf_counter(), answers[0]
+    await asyncio.sleep(seconds)
+    rate = (answers[0] - before) / (time.perf_counter() - start)
+    for transport, _ in made:
+        transport.close()
+    return rate
+
+
+def measure() -> dict[str, dict[str, float | str]]:
+    """Return calls per second as a part of what a bare application does, in turns so that a busy machine hits both."""
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix="bench-") as folder:
+        home, ports = Path(folder) / "var", (free_port(), free_port())
+        product = make_home(home, ENTERPRISES, datetime.now(UTC) - timedelta(seconds=1))
+        script = Path(folder) / "calls.lua"
+        script.write_text(SCRIPT.format(secret=SECRET, purpose=PURPOSE, enterprises=ENTERPRISES))
+        bare, ours = f"http://127.0.0.1:{ports[0]}/", f"http://127.0.0.1:{ports[1]}/v1/products/{product}/verify"
+        environment = {"GONGSHU_HOME": str(home), "GONGSHU_GATEWAY_PORT": str(ports[1])}
+        hello_command = [sys.executable, "-c", f"from benchmarks.verify import serve_hello; serve_hello({ports[0]})"]
+        gateway_command = [sys.executable, "-m", "gongshu.server.cli", "gateway"]
+        with running(hello_command, ports[0], {}), running(gateway_command, ports[1], environment):
+            load(bare, WARM_SECONDS, None)
+            load(ours, WARM_SECONDS, script)
+            rounds = [(load(bare, ROUND_SECONDS, None), load(ours, ROUND_SECONDS, script)) for _ in range(ROUNDS)]
+    limit = statistics.median(bare for bare, _ in rounds)
+    return {
+        "verify_vs_bare_asgi": {
+            "value": statistics.median(ours / bare for bare, ours in rounds), "unit": "ratio",
+            "limit": f"bare ASGI application, same server, {CONNECTIONS} connections (calls/s)", "limit_value": limit,
+        }
+    }  # fmt: skip
