@@ -165,7 +165,8 @@ def get_agreement(agreement_id: str, site: Here, actor: By) -> Agreement:
 
 
 @router.post(
-    "/agreements/{agreement_id}/signature", openapi_extra={"x-permission": Permission.AGENCY_AGREEMENT_SIGN.value}
+    "/agreements/{agreement_id}/signature",
+    openapi_extra={"x-permission": [Permission.AGENCY_AGREEMENT_SIGN.value, Permission.OPERATE_AGREEMENT_SIGN.value]},
 )
 def sign_agreement(agreement_id: str, body: Signature, site: Here, actor: By) -> Agreement:
     """Sign for one's own side; the operator's side needs ``operate:agreement:sign``."""
