@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from gongshu.base.identifiers import CREDIT_ALPHABET, credit_check_character, id_card_check_character
 from gongshu.catalog.types import DataType, Meaning
 
 ROWS_DEFAULT = 2_000
@@ -18,10 +19,10 @@ ROWS_MAX = 10_000
 CATEGORIES_MAX = 8
 FIRST_DAY, DAYS = date(2000, 1, 1), 9_000
 AREA = "999999"
-CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-ID_CARD_CHECKS = "10X98765432"
 FAMILY_NAMES, GIVEN_NAMES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未申酉戌亥"
 SHARE_STEP_PERCENT = 5
+CATEGORICAL = frozenset({Meaning.REGION, Meaning.CATEGORY, Meaning.CURRENCY})
+"""Meanings with few values, whatever the share of distinct ones."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,14 @@ def credit_code(entity: int) -> str:
     """Return a credit code with a right check character (GB 32100, MOD 31) in an area that does not exist."""
     digits = [CREDIT_ALPHABET[(entity // 31**place) % 31] for place in range(9)]
     body = "91" + AREA + "".join(digits)
-    total = sum(CREDIT_ALPHABET.index(c) * pow(3, place, 31) for place, c in enumerate(body))
-    return body + CREDIT_ALPHABET[(31 - total % 31) % 31]
+    return body + credit_check_character(body)
 
 
 def id_card(entity: int) -> str:
     """Return an ID number with a right check character (GB 11643, MOD 11-2) in an area that does not exist."""
     born = FIRST_DAY - timedelta(days=entity % 15_000)
     body = f"{AREA}{born:%Y%m%d}{entity % 1000:03d}"
-    total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(body))
-    return body + ID_CARD_CHECKS[total % 11]
+    return body + id_card_check_character(body)
 
 
 def _named(meaning: Meaning, entity: int, pick: int) -> str | None:
@@ -107,7 +106,7 @@ def _value(column: ColumnSketch, seed: int, row: int) -> Any:
 
 
 def _category(column: ColumnSketch, row: int, pick: int) -> str:
-    if column.distinct_percent > 50:
+    if column.distinct_percent > 50 and column.meaning not in CATEGORICAL:
         return f"{column.name}{row}"
     # A few categories of falling size, so that thresholds have something to withhold.
     spread = min(pick % CATEGORIES_MAX, pick // CATEGORIES_MAX % CATEGORIES_MAX)

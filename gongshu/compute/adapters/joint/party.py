@@ -5,12 +5,10 @@ it works on in ``/tmp``, which is the scratch folder here and is removed with it
 library may wait for ever, or end its process outright, when the peer is gone.
 """
 
-import ctypes
 import json
 import os
 import selectors
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -29,11 +27,8 @@ PACKAGE = "gongshu/compute/adapters/joint/node"
 PROGRAM = f"import sys; sys.path.insert(0, '{INSIDE}'); from {PACKAGE.replace('/', '.')}.program import main; main()"
 MATCHED = "matched.csv"
 LINE_BYTES_MAX = 4_096
-LINES_MAX = 100_000
 START_SECONDS = 60
-END_SECONDS = 15
-"""What a node may take beyond the silence agreed to notice that its peer is gone."""
-PR_SET_PDEATHSIG = 1
+DEFENCES = ("joint-protocol", "limits", "namespaces")
 
 
 @dataclass(frozen=True)
@@ -102,6 +97,7 @@ def _command(run: PartyRun, station: Station) -> list[str]:
         shutil.which("bwrap") or "bwrap", "--unshare-all", "--share-net", "--die-with-parent", "--new-session",
         "--cap-drop", "ALL", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--setenv", "PATH", "/usr/bin:/bin",
         "--setenv", "JAX_PLATFORMS", "cpu", "--setenv", "HOME", "/tmp", "--dev", "/dev", "--proc", "/proc",  # noqa: S108
+        "--bind", str(run.scratch), "/tmp",  # noqa: S108 - the library's own choice; private to this run
     ]  # fmt: skip
     for folder in (*map(Path, SYSTEM_FOLDERS), *station.environment.folders):
         if folder.is_symlink() and str(folder) in SYSTEM_FOLDERS:
@@ -109,7 +105,7 @@ def _command(run: PartyRun, station: Station) -> list[str]:
         elif folder.exists():
             command += ["--ro-bind", str(folder), str(folder)]
     command += ["--ro-bind", str(NODE), str(INSIDE / PACKAGE)]
-    command += ["--bind", str(run.scratch), "/tmp", "--bind", str(run.outbox), str(INSIDE / "outbox")]  # noqa: S108
+    command += ["--bind", str(run.outbox), str(INSIDE / "outbox")]
     for name, path in _certificates(station).items():
         command += ["--ro-bind", str(path), str(INSIDE / name)]
     python = str(station.environment.python)
@@ -130,15 +126,11 @@ def _order(run: PartyRun, station: Station) -> bytes:
     }).encode()  # fmt: skip
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 @contextmanager
 def _node(run: PartyRun, station: Station) -> Iterator[subprocess.Popen[bytes]]:
     order = _order(run, station)
     process = subprocess.Popen(  # noqa: S603 - our own command line
-        _command(run, station), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        _command(run, station), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
         cwd="/", env={"LANG": "C.UTF-8"}, start_new_session=True,
     )  # fmt: skip
     try:
@@ -173,22 +165,70 @@ def run_party(run: PartyRun, station: Station, tell: Callable[[Progress], None] 
     return told
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """Until when the node may take, and what it means if it takes longer or ends without an answer."""
+
+    deadline: float
+    late: str
+    ended: str
+
+
 def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Progress], None]) -> Told:
     """Read the node's lines until it answers, ends, or a limit passes."""
-    deadline, phase, late = time.monotonic() + START_SECONDS, "", "joint-node-failed"
-    lines = _lines(process)
-    while True:
-        line = lines(deadline)
-        if line is None:
-            return Told(code=late)
-        message = _read(line)
-        if message is None:  # the node ended without an answer: before it met its peer by itself, after that with it
-            return Told(code="joint-broken-off" if late == "joint-runtime-exceeded" else late)
-        if "percent" not in message:
-            return _told(message)
-        if message["phase"] == "connecting":
-            deadline, late = time.monotonic() + run.connect_seconds, "joint-peer-absent"
-        elif late != "joint-runtime-exceeded":
-            deadline, late = time.monotonic() + run.runtime_seconds, "joint-runtime-exceeded"
-        if (phase, message["percent"]) != ("", 0):
-            tell(Progress(int(message["percent"]), str(message["phase"])))
+    stage = _Stage(time.monotonic() + START_SECONDS, "joint-node-failed", "joint-node-failed")
+    output = process.stdout
+    if output is None:
+        return Told(code=stage.ended)
+    rest = b""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(output, selectors.EVENT_READ)
+        while True:
+            left = stage.deadline - time.monotonic()
+            if left <= 0 or not waiting.select(left):
+                return Told(code=stage.late)
+            got = os.read(output.fileno(), LINE_BYTES_MAX)
+            if not got:
+                return Told(code=stage.ended)
+            *lines, rest = (rest + got).split(b"\n")
+            for line in lines:
+                message = _read(line)
+                if message is None or "percent" not in message:
+                    return _told(message)
+                stage = _next_stage(stage, message["phase"], run)
+                tell(Progress(int(message["percent"]), str(message["phase"])))
+            if len(rest) > LINE_BYTES_MAX:
+                return Told(code="joint-node-failed")
+
+
+def _next_stage(stage: _Stage, phase: str, run: PartyRun) -> _Stage:
+    if phase == "connecting":
+        return _Stage(time.monotonic() + run.connect_seconds, "joint-peer-absent", "joint-peer-absent")
+    if stage.late == "joint-peer-absent":  # the peer is there
+        return _Stage(time.monotonic() + run.runtime_seconds, "joint-runtime-exceeded", "joint-broken-off")
+    return stage
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _told(message: dict[str, Any] | None) -> Told:
+    """Read the last line. A node that says what none of ours says has failed."""
+    try:
+        if message is None or "failure" in message:
+            return Told(code=str(message["failure"])[:LINE_BYTES_MAX] if message else "joint-node-failed")
+        outcome = message["outcome"]
+        first, second = outcome["rows"]
+        passes, count, total = (outcome.get(name) for name in ("passes", "count", "total"))
+        return Told(
+            passes=None if passes is None else bool(passes), count=None if count is None else int(count),
+            total=None if total is None else int(total), is_signed=bool(outcome.get("is_signed")),
+            rows=(int(first), int(second)), defences=DEFENCES,
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        return Told(code="joint-node-failed")

@@ -126,7 +126,7 @@ class Machine:
     def set_zero(self, names: tuple[str, ...]) -> None:
         """Enter zeros."""
         for name in names:
-            self.enter(name, 0, np.int64(0).reshape(()))
+            self.enter(name, 0, np.zeros((), dtype=np.int64))
 
     def run(self, compiled: Any) -> None:
         """Run on the variables entered; results stay shares."""

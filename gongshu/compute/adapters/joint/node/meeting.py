@@ -38,10 +38,9 @@ def open_link(order: dict[str, Any], silence_seconds: int, connect_seconds: int)
     wanted.id = "joint"
     wanted.recv_timeout_ms = wanted.http_timeout_ms = silence_seconds * 1000
     wanted.connect_retry_times, wanted.connect_retry_interval_ms = connect_seconds, 1000
-    retry = libspu.link.RetryOptions()
+    retry = wanted.retry_opts
     retry.max_retry, retry.retry_interval_ms = RETRIES, RETRY_MS
     retry.retry_interval_incr_ms, retry.max_retry_interval_ms = RETRY_MS, 2 * RETRY_MS
-    wanted.retry_opts = retry
     side = order["side"]
     hosts = [order["peer"], order["peer"]]
     hosts[side] = order["listen"]
@@ -49,18 +48,17 @@ def open_link(order: dict[str, Any], silence_seconds: int, connect_seconds: int)
         wanted.add_party(f"side{number}", host)
     if order["certificates"]:
         wanted.enable_ssl = True
-        wanted.server_ssl_opts = wanted.client_ssl_opts = _secured(order["certificates"])
+        for options in (wanted.server_ssl_opts, wanted.client_ssl_opts):
+            _secure(options, order["certificates"])
     return libspu.link.create_brpc(wanted, side)
 
 
-def _secured(certificates: dict[str, str]) -> Any:
+def _secure(options: Any, certificates: dict[str, str]) -> None:
     """Show our certificate and accept only the peer's: its file is the only authority trusted."""
-    options = libspu.link.SSLOptions()
     options.cert.certificate_path = certificates["own"]
     options.cert.private_key_path = certificates["key"]
     options.verify.ca_file_path = certificates["peer"]
     options.verify.verify_depth = 1
-    return options
 
 
 def meet(link: Any, side: int, digest: str) -> None:

