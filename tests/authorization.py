@@ -13,6 +13,7 @@ from typing import cast
 
 from gongshu.access.types import Actor, Role
 from gongshu.base.days import Period
+from gongshu.base.identifiers import credit_check_character
 from gongshu.base.ids import PartyId, PersonId, ResourceId, VersionId
 from gongshu.base.money import Tier
 from gongshu.base.site import Site
@@ -37,7 +38,6 @@ from gongshu.grants.types import (
     SelectionMethod,
 )
 from gongshu.parties import store as parties_store
-from gongshu.parties.rules import credit_code_check
 from gongshu.parties.types import Party, Person
 from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Use
 from gongshu.registry import service as registry
@@ -92,7 +92,7 @@ class StillClock:
 def credit_code(number: int) -> str:
     """Return a synthetic credit code with a right check character."""
     body = f"91450000MA{number:07d}"
-    return body + credit_code_check(body)
+    return body + credit_check_character(body)
 
 
 def found_city(site: Site) -> dict[str, Actor]:

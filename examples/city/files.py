@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from examples.city import words
-from gongshu.catalog.rules.identifiers import (
+from gongshu.base.identifiers import (
     CREDIT_ALPHABET,
     credit_check_character,
     id_card_check_character,

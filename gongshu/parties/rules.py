@@ -10,13 +10,11 @@ from datetime import date, datetime, timedelta
 
 from gongshu.access.types import Actor, Role
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, Reason, decide, rule
+from gongshu.base.identifiers import CODE_LENGTH, CREDIT_ALPHABET, credit_check_character
 from gongshu.base.ids import PartyId
 from gongshu.base.parameters import Parameters
 from gongshu.parties.types import ANONYMOUS, ApiToken, Party, Password, Person, Session
 
-CREDIT_CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-"""Digits and letters of GB 32100-2015: no I, O, S, V, Z."""
-CREDIT_CODE_CHARS = 18
 REGION = re.compile(r"[0-9]{4}([0-9]{2})?")
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 NAME_CHARS_MAX = 200
@@ -97,19 +95,13 @@ NOT_EMPTY = rule(
 )  # fmt: skip
 
 
-def credit_code_check(body: str) -> str:
-    """Return the check character of the first 17 characters of a credit code (GB 32100-2015, MOD 31)."""
-    total = sum(CREDIT_CODE_ALPHABET.index(char) * pow(3, i, 31) for i, char in enumerate(body))
-    return CREDIT_CODE_ALPHABET[(31 - total % 31) % 31]
-
-
 def credit_code_fault(code: str) -> tuple[str, str] | None:
     """Return what is wrong with a unified social credit code (Chinese, English), or ``None``."""
-    if len(code) != CREDIT_CODE_CHARS:
+    if len(code) != CODE_LENGTH:
         return "应为 18 位", "it has not 18 characters"
-    if not set(code) <= set(CREDIT_CODE_ALPHABET):
+    if not set(code) <= set(CREDIT_ALPHABET):
         return "含有不允许的字符", "it holds a character outside the alphabet"
-    if credit_code_check(code[:-1]) != code[-1]:
+    if credit_check_character(code[:-1]) != code[-1]:
         return "校验位不符", "its check character does not fit"
     return None
 

@@ -55,11 +55,6 @@ def _unknown(kind: str, object_id: str) -> Denied:
     return Denied((NOT_FOUND.because(kind=kind, id=object_id[:ID_CHARS_MAX]),))
 
 
-def is_credit_code(code: str) -> bool:
-    """Whether ``code`` is a unified social credit code with a right check character (GB 32100-2015, MOD 31)."""
-    return rules.credit_code_fault(code) is None
-
-
 # ------------------------------------------------------------------------------------------- organisations, people
 
 

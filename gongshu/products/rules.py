@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from gongshu.base.days import CHINA
 from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decide_step, rule
+from gongshu.base.identifiers import mod_37_check_character
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import Tier, tier_faults
 from gongshu.compute.types import JobKind, OutputFile
@@ -341,24 +342,7 @@ def decide_serve(contract: Contract, standing: Standing) -> Decision[Contract]:
 
 # -------------------------------------------------------------------------------------------------- contract codes
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*"
-"""GB/T 17710 MOD 37-2: the values 0 to 36; ``*`` only as check character."""
-
-MODULUS = 37
 NODE_TYPE_BUSINESS = "4"
-
-
-def check_character(body: str) -> str:
-    """Return the GB/T 17710 MOD 37-2 check character of ``body`` (parameters §9.2)."""
-    carried = 0
-    for character in body:
-        carried = (carried + ALPHABET.index(character)) * 2 % MODULUS
-    return ALPHABET[(1 - carried) % MODULUS]
-
-
-def has_valid_check(code: str) -> bool:
-    """Whether the last character of ``code`` is the check character of what stands before it."""
-    return len(code) > 1 and all(c in ALPHABET for c in code) and check_character(code[:-1]) == code[-1]
 
 
 def contract_code(*, type_character: str, credit_code: str, region: str, drawn_up_at: datetime, serial: str) -> str:
@@ -368,4 +352,4 @@ def contract_code(*, type_character: str, credit_code: str, region: str, drawn_u
     """
     local = drawn_up_at.astimezone(CHINA).strftime("%Y%m%d%H%M%S")
     body = f"{type_character}{NODE_TYPE_BUSINESS}{credit_code:0>18.18}{region:0<4.4}{local}{serial:0>8.8}".upper()
-    return body + check_character(body)
+    return body + mod_37_check_character(body)

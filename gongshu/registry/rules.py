@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from gongshu.access.types import Actor, Role
 from gongshu.base.days import DueDay, WorkingCalendar, add_years, local_day
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Reason, decide, decide_step, rule
+from gongshu.base.identifiers import mod_37_check_character, passes_mod_37
 from gongshu.base.parameters import Parameters
 from gongshu.registry.types import (
     MATERIALS,
@@ -43,8 +44,6 @@ TRANSITIONS: dict[tuple[RegistrationStatus, str], tuple[RegistrationStatus, str]
 ENDED = frozenset({S.TERMINATED, S.CANCELLED, S.LAPSED})
 """Statuses after which the same resource may be filed anew."""
 
-CODE_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*"
-"""Characters of GB/T 17710 MOD 37-2 with values 0 to 36; only a check character may be ``*``."""
 CODE_CHARS = 32
 RESOURCE_TYPE = "7"
 TRIAL_MARK = "TR"
@@ -136,19 +135,9 @@ def resource_unknown(resource_id: str) -> Denied:
 # ------------------------------------------------------------------------------------------------------------ code
 
 
-def check_character(body: str) -> str:
-    """Return the check character of GB/T 17710 MOD 37-2 for ``body`` (NDI-TR-2025-04)."""
-    p = 0
-    for char in body:
-        p = (p + CODE_ALPHABET.index(char)) * 2 % 37
-    return CODE_ALPHABET[(1 - p) % 37]
-
-
 def is_code(code: str) -> bool:
     """Whether ``code`` has 32 characters of the alphabet and a check character that fits."""
-    body, check = code[:-1], code[-1:]
-    is_shaped = len(code) == CODE_CHARS and set(body) <= set(CODE_ALPHABET[:-1])
-    return is_shaped and check_character(body) == check
+    return len(code) == CODE_CHARS and passes_mod_37(code)
 
 
 def trial_code(*, credit_code: str, region: str, random_part: str) -> str:
@@ -157,7 +146,7 @@ def trial_code(*, credit_code: str, region: str, random_part: str) -> str:
     The national code (26号 art.13) comes from the national platform; ``TR`` shows that this one does not.
     """
     body = RESOURCE_TYPE + credit_code + region[:4] + TRIAL_MARK + random_part
-    return body + check_character(body)
+    return body + mod_37_check_character(body)
 
 
 def is_trial(code: str) -> bool:

@@ -10,6 +10,7 @@ from gongshu.access.types import SYSTEM, Actor, Permission
 from gongshu.audit import service as audit
 from gongshu.base.decisions import Decision, Denied, Permitted, Refused
 from gongshu.base.digest import Ref
+from gongshu.base.identifiers import MOD_37_ALPHABET
 from gongshu.base.ids import PersonId, RegistrationId, ResourceId
 from gongshu.base.paging import FIRST_PAGE, Page, PageRequest, page_where
 from gongshu.base.site import Site, Transaction
@@ -247,7 +248,7 @@ def assign_code(site: Site, actor: Actor, registration_id: RegistrationId) -> Re
 def _fresh_code(tx: Transaction, registration: Registration) -> str:
     registrant = parties.party_in(tx, registration.terms.registrant)
     while True:
-        drawn = "".join(secrets.choice(rules.CODE_ALPHABET[:-1]) for _ in range(rules.TRIAL_RANDOM_CHARS))
+        drawn = "".join(secrets.choice(MOD_37_ALPHABET[:-1]) for _ in range(rules.TRIAL_RANDOM_CHARS))
         code = rules.trial_code(credit_code=registrant.credit_code, region=registrant.region, random_part=drawn)
         if store.find_by_code(tx, code) is None:
             return code

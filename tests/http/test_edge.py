@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from gongshu.base.decisions import Kind, Refused, rule
+from gongshu.base.identifiers import credit_check_character
 from gongshu.base.site import Site
 from gongshu.base.tables import METADATA
-from gongshu.parties import rules as party_rules
 from gongshu.parties import service as parties
 from gongshu.server import edge
 from gongshu.server.asgi import create_app
@@ -116,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     METADATA.create_all(made.db.engine)
     body = "11310000MB2F3019X"
     parties.bootstrap(
-        made, name="Platform", credit_code=body + party_rules.credit_code_check(body), region="310000", login="root",
+        made, name="Platform", credit_code=body + credit_check_character(body), region="310000", login="root",
         password=PASSWORD, person_name="Admin",
     )  # fmt: skip
     yield made

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from gongshu.base import identifiers
 from gongshu.catalog.adapters import engine, expressions
 from gongshu.catalog.adapters.dialect import Opening, open_source
 from gongshu.catalog.adapters.scanner import SourceScan, scan_source
-from gongshu.catalog.rules import identifiers
 from gongshu.catalog.types import NULL_WORDS, Fault, Limits, SourceFault
 
 SMALL = Limits(block_bytes=48, record_bytes_max=160, record_lines_max=5, field_bytes_max=80)

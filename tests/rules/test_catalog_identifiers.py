@@ -2,7 +2,7 @@
 
 import pytest
 
-from gongshu.catalog.rules.identifiers import (
+from gongshu.base.identifiers import (
     credit_check_character,
     id_card_check_character,
     is_bank_card,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gongshu.base import identifiers
 from gongshu.base.days import Period
 from gongshu.base.decisions import Decision, Kind, Permitted, rule
 from gongshu.base.money import Tier
@@ -226,8 +227,8 @@ def test_service_ends_with_the_period_and_with_the_grant():
     ],
 )  # fmt: skip
 def test_check_characters_follow_mod_37_2(body, check):
-    assert rules.check_character(body) == check
-    assert rules.has_valid_check(body + check)
+    assert identifiers.mod_37_check_character(body) == check
+    assert identifiers.passes_mod_37(body + check)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_check_characters_follow_mod_37_2(body, check):
     ],
 )
 def test_swapped_or_changed_characters_are_found(code):
-    assert not rules.has_valid_check(code)
+    assert not identifiers.passes_mod_37(code)
 
 
 def test_a_contract_code_has_47_characters_and_china_time():

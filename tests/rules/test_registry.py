@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from gongshu.access.types import Actor, Role
+from gongshu.base import identifiers
 from gongshu.base.days import DueDay
 from gongshu.base.decisions import Denied, Permitted
 from gongshu.base.digest import Ref
@@ -277,7 +278,7 @@ def test_validity_ends_on_the_same_day_three_years_later_and_is_inclusive():
     ],
 )  # fmt: skip
 def test_check_characters_of_the_standards_vectors(code):
-    assert rules.check_character(code[:-1]) == code[-1]
+    assert identifiers.mod_37_check_character(code[:-1]) == code[-1]
     assert rules.is_code(code)
 
 

@@ -11,12 +11,12 @@ import pytest
 from gongshu.access.types import Actor, Role
 from gongshu.audit import service as audit
 from gongshu.base.decisions import Refused
+from gongshu.base.identifiers import credit_check_character
 from gongshu.base.ids import PartyId, PersonId, ResourceId
 from gongshu.base.paging import FIRST_PAGE, PageRequest
 from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
 from gongshu.catalog.adapters import folders
-from gongshu.catalog.rules.identifiers import credit_check_character
 from gongshu.catalog.types import ColumnGrade, DataType, Dimension, Fault, Meaning, Resource, ResourceVersion
 from gongshu.policies.types import ColumnPolicy, Grade, ResourcePolicy, Use
 

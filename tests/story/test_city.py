@@ -8,9 +8,9 @@ import pytest
 from examples.city import City, make_city
 from examples.city.files import ENTERPRISE_HEADER, PEOPLE_HEADER
 from gongshu.access.types import Actor, Role
+from gongshu.base.identifiers import is_credit_code, is_id_card, organisation_check_character
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.catalog import service as catalog
-from gongshu.catalog.rules.identifiers import is_credit_code, is_id_card, organisation_check_character
 from gongshu.catalog.types import Meaning
 
 ENTERPRISES, PEOPLE = 3000, 6000

@@ -1,12 +1,12 @@
 """What is counted and computed about values, as SQL of the engine. ``x`` is always a quoted column.
 
-The arithmetic of check digits is that of ``rules.identifiers``; a test compares both on random text. No expression may
+The arithmetic of check digits is that of ``base.identifiers``; a test compares both on random text. No expression may
 raise with a value in its message.
 """
 
+from gongshu.base.identifiers import CREDIT_ALPHABET
 from gongshu.catalog.types import NULL_WORDS, ColumnPlan, DataType, DateForm
 
-CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 INTEGER = "-?(0|[1-9][0-9]{0,17})"
 DECIMAL = r"-?(0|[1-9][0-9]{0,26})\.[0-9]{1,10}"
 ZERO_LED = "0[0-9]+"

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from gongshu.base.decisions import Denied, Kind, Permitted, Reason, decide, rule
-from gongshu.catalog.rules.identifiers import is_credit_code, is_id_card
+from gongshu.base.identifiers import is_credit_code, is_id_card
 from gongshu.catalog.types import Column, ColumnPlan, DataType, Limits, TypeCounts
 
 COLUMNS_TOO_MANY = rule(

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from itertools import combinations
 from pathlib import Path
 
 import duckdb
 
+from gongshu.base.identifiers import is_credit_code, is_id_card
 from gongshu.egress.types import ColumnMeasure, Preview, TableMeasure
-from gongshu.parties import service as parties
 
 READERS = {".parquet": "read_parquet", ".csv": "read_csv"}
 COMPARED_COLUMNS_MAX = 6
@@ -22,7 +21,6 @@ FORMULA = r"^\s*[=+@]|^\s*-[^0-9.\s]|^[\t\r]"
 COARSE = r"[0-9A-Ha-hJ-Nj-nP-Rp-rT-Ut-uW-Yw-y]{18}|[0-9]{17}[0-9Xx]|1[3-9][0-9]{9}|@"
 CREDIT_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NP-RT-UW-Y]{18}(?![0-9A-Z])", re.IGNORECASE)
 ID_CARD = re.compile(r"(?<!\d)(\d{6})(\d{4})(\d{2})(\d{2})\d{3}[\dX](?![\dX])", re.IGNORECASE)
-ID_CARD_WEIGHTS = tuple(pow(2, 17 - place, 11) for place in range(17))
 PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 MAILBOX = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 
@@ -50,22 +48,12 @@ def _read(engine: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelat
     return engine.sql(f"SELECT * FROM {READERS[path.suffix]}($path)", params={"path": str(path)})  # noqa: S608
 
 
-def _is_id_card(found: re.Match[str]) -> bool:
-    text = found.group().upper()
-    try:
-        date(int(found[2]), int(found[3]), int(found[4]))
-    except ValueError:
-        return False
-    total = sum(int(digit) * weight for digit, weight in zip(text, ID_CARD_WEIGHTS, strict=False))
-    return "10X98765432"[total % 11] == text[17]
-
-
 def identifiers_in(cell: str) -> set[str]:
     """Return the kinds of identifiers that stand anywhere in ``cell``, with valid check digits where there are any."""
     kinds = set()
-    if any(_is_id_card(found) for found in ID_CARD.finditer(cell)):
+    if any(is_id_card(found.group().upper()) for found in ID_CARD.finditer(cell)):
         kinds.add("id_card")
-    if any(parties.is_credit_code(found.group().upper()) for found in CREDIT_CODE.finditer(cell)):
+    if any(is_credit_code(found.group().upper()) for found in CREDIT_CODE.finditer(cell)):
         kinds.add("credit_code")
     if PHONE.search(cell):
         kinds.add("phone")

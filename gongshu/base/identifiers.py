@@ -1,4 +1,7 @@
-"""Check digits of the identifiers that rows may hold. The engine counts with the same arithmetic as SQL (adapters)."""
+"""Check characters of the field's identifiers: organisations, people, bank cards, and the platform's own codes.
+
+The engine counts with the same arithmetic as SQL (``catalog.adapters``).
+"""
 
 from datetime import date
 
@@ -65,3 +68,21 @@ def is_bank_card(text: str) -> bool:
         doubled = int(digit) * (1 + place % 2)
         total += doubled - 9 if doubled > 9 else doubled
     return total % 10 == 0
+
+
+MOD_37_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ*"
+"""GB/T 17710 MOD 37-2: values 0 to 36; only a check character may be ``*``."""
+
+
+def mod_37_check_character(body: str) -> str:
+    """Return the check character of GB/T 17710 MOD 37-2 for ``body`` (NDI-TR-2025-04)."""
+    carried = 0
+    for character in body:
+        carried = (carried + MOD_37_ALPHABET.index(character)) * 2 % 37
+    return MOD_37_ALPHABET[(1 - carried) % 37]
+
+
+def passes_mod_37(code: str) -> bool:
+    """Whether the last character of ``code`` is the check character of what stands before it."""
+    body, check = code[:-1], code[-1:]
+    return bool(body) and set(body) <= set(MOD_37_ALPHABET[:-1]) and mod_37_check_character(body) == check
