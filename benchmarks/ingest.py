@@ -16,11 +16,11 @@ import duckdb
 from examples.city import words
 from examples.city.files import ENTERPRISE_HEADER, enterprise_row
 from gongshu.access.types import Actor, Role
+from gongshu.base.identifiers import credit_check_character
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.site import Site
 from gongshu.base.tables import METADATA
 from gongshu.catalog import service as catalog
-from gongshu.catalog.rules.identifiers import credit_check_character
 from gongshu.server.wiring import make_site
 
 FILE_BYTES = 200_000_000
