@@ -37,8 +37,8 @@ HEADER_KEY = bytes(HASH_BYTES)
 SALT_BYTES = 32
 INPUT_CHARACTERS_MAX = 1000
 
-_SPACE = re.compile(r"\s+")
 _DOTS = str.maketrans(dict.fromkeys("•・‧∙●．", "·"))
+_TRUTHS = {"TRUE": "1", "T": "1", "是": "1", "1": "1", "FALSE": "0", "F": "0", "否": "0", "0": "0"}
 _DATE = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?")
 
 
@@ -102,16 +102,17 @@ def normalise(data_type: DataType, text: str) -> str:
     Compatibility forms and widths are one (NFKC: full-width letters, brackets), white space is left out, letters are
     upper case, the dots in names of persons are one dot. Dates and numbers are read as such.
     """
-    plain = _SPACE.sub("", unicodedata.normalize("NFKC", text)).translate(_DOTS).upper()
+    if text.isascii():  # nothing to fold: most codes, and quick
+        plain = "".join(text.split()).upper()
+    else:
+        plain = "".join(unicodedata.normalize("NFKC", text).split()).translate(_DOTS).upper()
+    if data_type is DataType.TEXT:
+        return plain
     if data_type in {DataType.DATE, DataType.TIMESTAMP}:
         return _normal_date(plain)
     if data_type in {DataType.INTEGER, DataType.DECIMAL}:
         return _normal_number(plain)
-    if data_type is DataType.BOOLEAN:
-        return {"TRUE": "1", "T": "1", "是": "1", "1": "1", "FALSE": "0", "F": "0", "否": "0", "0": "0"}.get(
-            plain, plain
-        )
-    return plain
+    return _TRUTHS.get(plain, plain)
 
 
 def _normal_date(plain: str) -> str:
@@ -166,14 +167,39 @@ def lookup_hashes(
     definition: VerificationDefinition, key: bytes, texts: dict[str, str | None]
 ) -> tuple[bytes, tuple[bytes | None, ...]]:
     """Return the hash of the key field and those of the others; ``None`` for a field that is not given."""
-    first, others = key_field(definition), compared_fields(definition)
-    hashes = []
-    for position, field in enumerate(others, start=1):
+    given = ((field, texts.get(field.name)) for field in definition.fields)
+    return form_hashes(
+        definition, key, {field.name: normalise(field.data_type, text) for field, text in given if text is not None}
+    )
+
+
+def form_hashes(
+    definition: VerificationDefinition, key: bytes, forms: dict[str, str]
+) -> tuple[bytes, tuple[bytes | None, ...]]:
+    """Return what ``lookup_hashes`` does, from normal forms by field name."""
+    key_hash, hashes = b"", list[bytes | None]()
+    for field in definition.fields:
+        normal = forms.get(field.name, "")
+        if field.is_key:
+            key_hash = field_hash(key, 0, normal, KEY_HASH_BYTES)
+        else:
+            hashes.append(field_hash(key, len(hashes) + 1, normal) if normal else None)
+    return key_hash, tuple(hashes)
+
+
+def input_forms(definition: VerificationDefinition, texts: dict[str, str]) -> dict[str, str] | None:
+    """Return the normal form of each field given; ``None`` when ``missing_fields`` would name one."""
+    forms = {}
+    for field in definition.fields:
         text = texts.get(field.name)
         normal = normalise(field.data_type, text) if text is not None else ""
-        hashes.append(field_hash(key, position, normal) if normal else None)
-    normal_key = normalise(first.data_type, texts.get(first.name) or "")
-    return field_hash(key, 0, normal_key, KEY_HASH_BYTES), tuple(hashes)
+        if field.is_required and not normal:
+            return None
+        if text is not None:
+            if len(text) > INPUT_CHARACTERS_MAX:
+                return None
+            forms[field.name] = normal
+    return forms if len(forms) == len(texts) else None  # a field that the definition does not know
 
 
 def record_of(definition: VerificationDefinition, key: bytes, values: Sequence[Any]) -> tuple[bytes, bytes] | None:

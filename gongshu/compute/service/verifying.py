@@ -51,9 +51,10 @@ def verify_lookup(
     given is not looked at. ``mismatch``: none does. ``error``: a required field is missing or blank, or a field unknown
     (ask ``missing_fields`` first to name it). Hashes are compared in constant time, every record and field of them.
     """
-    if verification.missing_fields(definition, inputs):
+    forms = verification.input_forms(definition, inputs)
+    if forms is None:
         return ResultCode.ERROR
-    key_hash, given = verification.lookup_hashes(definition, key, dict(inputs))
+    key_hash, given = verification.form_hashes(definition, key, forms)
     return verification.compare_records(records_of(key_hash), given)
 
 
