@@ -15,6 +15,7 @@ STATIC := gongshu/console/static
 RUN_STAMP := .venv/stamp-run
 DEV_STAMP := .venv/stamp-dev
 STATIC_STAMP := $(STATIC)/stamp
+JOINT_STAMP := .venv-joint/stamp
 
 TEST_KINDS := $(sort $(filter-out __pycache__,$(notdir $(patsubst %/,%,$(wildcard tests/*/)))))
 CODE := $(wildcard gongshu tests tools benchmarks examples)
@@ -25,7 +26,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo check fix lock bench clean test
+.PHONY: help setup setup-joint demo check fix lock bench clean test
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -56,6 +57,14 @@ $(STATIC_STAMP): frontend/package-lock.json frontend/.npmrc frontend/copy-assets
 		echo 'Installing console assets from npm …'; \
 		npm --prefix frontend ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; fi
 	@node frontend/copy-assets.mjs $(STATIC)
+	@touch $@
+
+setup-joint: $(JOINT_STAMP) ## Install joint computing (SPU, about 1 GB) in an environment of its own
+
+$(JOINT_STAMP): requirements-joint.lock
+	@test -x .venv-joint/bin/python || { echo 'Making .venv-joint …'; $(PYTHON) -m venv .venv-joint; }
+	@echo 'Installing Python packages from requirements-joint.lock …'
+	@.venv-joint/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-joint.lock
 	@touch $@
 
 # --------------------------------------------------------------------------------------------------------- run
@@ -104,7 +113,8 @@ LOCK_ARGS ?=
 lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements.lock requirements.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-dev.lock requirements-dev.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-joint.lock requirements-joint.in
 	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what set-up and runs have made, except var/
-	@rm -rf .venv build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-joint build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis

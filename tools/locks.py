@@ -2,9 +2,9 @@
 
     python tools/locks.py
 
-Every line of requirements.in and requirements-dev.in is met by a pin with hashes; both locks agree where they overlap;
-the installed packages are the pinned ones and fit each other; package-lock.json has package.json's exact versions.
-No lock names a host.
+Every line of each requirements*.in is met by a pin with hashes; the locks of .venv agree where they overlap (the one of
+.venv-joint stands alone); the installed packages are the pinned ones and fit each other; package-lock.json has
+package.json's exact versions. No lock names a host.
 """
 
 import json
@@ -98,7 +98,9 @@ def find_faults(root: Path = ROOT) -> list[str]:
         if dev.get(name) != version
     ]
     faults += unmet_by_installed(dev)
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    joint = read_pins(root / "requirements-joint.lock")
+    faults += unmet(read_requirements(root / "requirements-joint.in"), joint, "requirements-joint.lock")
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-joint.lock"):
         if re.search(
             r"://|--(extra-)?index-url|--find-links|--trusted-host", (root / name).read_text(encoding="utf-8")
         ):

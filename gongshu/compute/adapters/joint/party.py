@@ -130,7 +130,7 @@ def _order(run: PartyRun, station: Station) -> bytes:
 def _node(run: PartyRun, station: Station) -> Iterator[subprocess.Popen[bytes]]:
     order = _order(run, station)
     process = subprocess.Popen(  # noqa: S603 - our own command line
-        _command(run, station), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
+        _command(run, station), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         cwd="/", env={"LANG": "C.UTF-8"}, start_new_session=True,
     )  # fmt: skip
     try:
@@ -180,7 +180,7 @@ def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Pro
     output = process.stdout
     if output is None:
         return Told(code=stage.ended)
-    rest = b""
+    rest, percent = b"", -1
     with selectors.DefaultSelector() as waiting:
         waiting.register(output, selectors.EVENT_READ)
         while True:
@@ -196,7 +196,9 @@ def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Pro
                 if message is None or "percent" not in message:
                     return _told(message)
                 stage = _next_stage(stage, message["phase"], run)
-                tell(Progress(int(message["percent"]), str(message["phase"])))
+                if int(message["percent"]) > percent:  # the library's two halves do not always come in order
+                    percent = int(message["percent"])
+                    tell(Progress(percent, str(message["phase"])))
             if len(rest) > LINE_BYTES_MAX:
                 return Told(code="joint-node-failed")
 

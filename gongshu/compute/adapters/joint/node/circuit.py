@@ -25,6 +25,7 @@ jax.config.update("jax_enable_x64", True)
 CELLS_MAX = 1 << 18
 """Comparisons of one slice: about a second and a gigabyte."""
 STATE = ("count", "total", "size", "largest", "second")
+ZERO: Integers = np.zeros((), dtype=np.int64)
 ANSWER = ("passes", "shown_count", "shown_total", "is_signed")
 
 
@@ -59,18 +60,14 @@ def _top_two(largest: Array, second: Array) -> tuple[Array, Array]:
     return largest, second
 
 
-def step(
-    others: Array, tags: Array, values: Array, sizes: Array,
-    count: Array, total: Array, size: Array, largest: Array, second: Array,
-) -> tuple[Array, ...]:  # fmt: skip
+def step(others: Array, tags: Array, values: Array, sizes: Array, *state: Array) -> tuple[Array, ...]:
     """Add one slice: a bin counts when its tag equals one of the other side's; at most one can."""
+    count, total, size, largest, second = state
     hit = jax.lax.reduce(others == tags[None, :], np.bool_(False), jax.lax.bitwise_xor, (0,))
     zero = jnp.int64(0)
     parts = jnp.where(hit, sizes, zero)
     first, next_ = _top_two(parts, jnp.zeros_like(parts))
-    first, next_ = _top_two(
-        jnp.concatenate([first, largest.reshape(1)]), jnp.concatenate([next_, second.reshape(1)])
-    )
+    first, next_ = _top_two(jnp.concatenate([first, largest.reshape(1)]), jnp.concatenate([next_, second.reshape(1)]))
     return (
         count + jnp.sum(hit.astype(jnp.int64)), total + jnp.sum(jnp.where(hit, values, zero)),
         size + jnp.sum(parts), first[0], next_[0],
@@ -126,7 +123,7 @@ class Machine:
     def set_zero(self, names: tuple[str, ...]) -> None:
         """Enter zeros."""
         for name in names:
-            self.enter(name, 0, np.zeros((), dtype=np.int64))
+            self.enter(name, 0, ZERO)
 
     def run(self, compiled: Any) -> None:
         """Run on the variables entered; results stay shares."""

@@ -7,6 +7,7 @@ Then each tells how many rows it has and half of the salt of this session.
 import hashlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,16 @@ RETRY_MS = 500
 
 class PeerDiffersError(Exception):
     """The peer speaks of another task, another version, or says what no honest node says."""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The link to the peer, which side of the task we are, who is to learn the outcome, and whom to tell how far it is."""
+
+    link: Any
+    side: int
+    learners: tuple[int, ...]
+    tell: Callable[[int, str], None]
 
 
 @dataclass(frozen=True)

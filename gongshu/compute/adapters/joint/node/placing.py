@@ -10,6 +10,7 @@ import math
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ BINS_EXTRA = 96  # small tables are given more room: they fail more easily
 FAILURE_BITS = 40
 ROUNDS_MAX = 2_000
 
-Integers = NDArray[np.int64]
+Integers: TypeAlias = NDArray[np.int64]
 
 
 class OverfullError(Exception):
@@ -56,8 +57,11 @@ def depth_of(rows: int, region: int) -> int:
 
 
 def _log2_tail(k: int, mean: float) -> float:
-    """Bound log2 P[Poisson(mean) ≥ k] from above by Chernoff; binomial loads lie below."""
-    return 0.0 if k <= mean else (k - mean - k * math.log(k / mean)) / math.log(2)
+    """Bound log2 P[Poisson(mean) ≥ k] from above: the first term and a geometric rest. Binomial loads lie below."""
+    if k <= mean:
+        return 0.0
+    first = k * math.log(mean) - mean - math.lgamma(k + 1)
+    return (first - math.log1p(-mean / (k + 1))) / math.log(2)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def random_tags(shape: tuple[int, ...]) -> Integers:
 
 def place_once(marks: Marks, shape: Shape) -> Integers:
     """Return for each bin the row of its key, or -1. Every round each homeless key takes its next place by force."""
-    holder = np.full(shape.bins, -1, dtype=np.int64)
+    holder: Integers = np.full(shape.bins, -1, dtype=np.int64)
     turn = np.zeros(marks.tags.size, dtype=np.int64)
     homeless = np.arange(marks.tags.size, dtype=np.int64)
     for _ in range(ROUNDS_MAX):
@@ -104,7 +108,7 @@ def place_once(marks: Marks, shape: Shape) -> Integers:
 
 def place_thrice(marks: Marks, shape: Shape) -> Integers:
     """Return a table of ``depth`` rows and one column per bin with the row of each key, or -1."""
-    table = np.full((shape.depth, shape.bins), -1, dtype=np.int64)
+    table: Integers = np.full((shape.depth, shape.bins), -1, dtype=np.int64)
     for region in range(REGIONS):
         places = marks.places[region]
         order = np.argsort(places, kind="stable")

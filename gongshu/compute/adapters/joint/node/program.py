@@ -84,30 +84,28 @@ def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], Non
     meeting.meet(link, side, digest)
     allowed = (fewest, task["sides"][1 - side]["rows_max"])
     session = meeting.open_session(link, side, digest, rows, allowed)
-    tell({"percent": 5, "phase": "agreed"})
-    if task["kind"] == "intersection":
-        outcome = _intersect(order, link, learners, fewest, tell, listen)
-    else:
-        outcome = _add_up(task, order, link, session, learners, tell)
+    talk = meeting.Talk(link, side, learners, lambda percent, phase: tell({"percent": percent, "phase": phase}))
+    talk.tell(5, "agreed")
+    is_intersection = task["kind"] == "intersection"
+    outcome = _intersect(order, talk, fewest, listen) if is_intersection else _add_up(task, order, talk, session)
     link.stop_link()
     return {"outcome": outcome | {"rows": session.rows}}
 
 
 def _intersect(
-    order: dict[str, Any], link: Any, learners: tuple[int, ...], fewest: int,
-    tell: Tell, listen: Callable[[Callable[[str], None]], None],
-) -> dict[str, Any]:  # fmt: skip
+    order: dict[str, Any], talk: Any, fewest: int, listen: Callable[[Callable[[str], None]], None]
+) -> dict[str, Any]:
     from gongshu.compute.adapters.joint.node import intersection  # noqa: PLC0415
 
     def hear(line: str) -> None:
         for mark, percent in intersection.MARKS.items():
             if mark in line:
-                tell({"percent": percent, "phase": "intersecting"})
+                talk.tell(percent, "intersecting")
 
     listen(hear)
     scratch = Path(order["scratch"]) / MATCHED
-    count = intersection.intersect(link, Path(order["keys"]), scratch, learners)
-    if order["side"] not in learners:
+    count = intersection.intersect(talk.link, Path(order["keys"]), scratch, talk.learners)
+    if talk.side not in talk.learners:
         return {"passes": None}
     if count < fewest:  # the library has told this process; it goes no further
         return {"passes": False}
@@ -115,22 +113,16 @@ def _intersect(
     return {"passes": True, "count": count}
 
 
-def _add_up(
-    task: dict[str, Any], order: dict[str, Any], link: Any, session: Any, learners: tuple[int, ...], tell: Tell
-) -> dict[str, Any]:
+def _add_up(task: dict[str, Any], order: dict[str, Any], talk: Any, session: Any) -> dict[str, Any]:
     from gongshu.compute.adapters.joint.node import circuit, sums  # noqa: PLC0415
 
-    side = order["side"]
     valued = next(number for number in (0, 1) if task["sides"][number]["value_column"])
     bounds = task["thresholds"]
     limits = circuit.Limits(
         bounds["units_min"], bounds["dominance_p_percent"], bounds["dominance_top_n"], bounds["dominance_top_percent"]
     )
-    keys = sums.read_keys(Path(order["keys"]), with_values=side == valued)
-    return sums.add_up(
-        link, side, valued, session, keys, limits, learners,
-        lambda percent, phase: tell({"percent": percent, "phase": phase}),
-    )  # fmt: skip
+    keys = sums.read_keys(Path(order["keys"]), with_values=talk.side == valued)
+    return sums.add_up(talk, valued, session, keys, limits)
 
 
 def main() -> None:
@@ -141,7 +133,6 @@ def main() -> None:
     try:
         answer = run(order, tell, listen)
     except Exception as error:  # noqa: BLE001 - told by name alone: a message may hold anything
-        import traceback; open("/tmp/err","w").write(traceback.format_exc()); open("/job/outbox/err","w").write(traceback.format_exc())
         answer = {"failure": _code(error)}
     tell(answer)
     os._exit(0)  # nothing is left to tidy, and the library's threads may wait for a peer that has gone

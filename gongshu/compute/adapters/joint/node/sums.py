@@ -2,14 +2,13 @@
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gongshu.compute.adapters.joint.node import circuit, placing
-from gongshu.compute.adapters.joint.node.meeting import PeerDiffersError, Session
+from gongshu.compute.adapters.joint.node.meeting import PeerDiffersError, Session, Talk
 from gongshu.compute.adapters.joint.node.placing import Integers
 
 MAGNITUDE_MAX = 1 << 53
@@ -40,18 +39,16 @@ def read_keys(path: Path, *, with_values: bool) -> tuple[list[bytes], Integers]:
 
 
 def add_up(
-    link: Any, side: int, valued: int, session: Session, keys: tuple[list[bytes], Integers],
-    limits: circuit.Limits, learners: tuple[int, ...], tell: Callable[[int, str], None],
-) -> dict[str, Any]:  # fmt: skip
+    talk: Talk, valued: int, session: Session, keys: tuple[list[bytes], Integers], limits: circuit.Limits
+) -> dict[str, Any]:
     """Run the circuit and return what this side may learn: nothing at all if it is no learner."""
     shape = placing.shape_of(session.rows[valued], session.rows[1 - valued])
-    mine = _place(link, is_valued=side == valued, session=session, keys=keys, shape=shape)
-    tell(READY_PERCENT, "comparing")
-    machine = circuit.Machine(link, side)
+    mine = _place(talk.link, is_valued=talk.side == valued, session=session, keys=keys, shape=shape)
+    talk.tell(READY_PERCENT, "comparing")
+    machine = circuit.Machine(talk.link, talk.side)
     width = circuit.slice_width(shape.depth, shape.bins)
     machine.set_zero(circuit.STATE)
-    zero = np.zeros((), dtype=np.int64)
-    state = dict.fromkeys(circuit.STATE, zero)
+    state = dict.fromkeys(circuit.STATE, circuit.ZERO)
     program = None
     for start in range(0, shape.bins, width):
         slices = _slices(mine, shape, start, width)
@@ -60,19 +57,22 @@ def add_up(
         for name, values in slices.items():
             machine.enter(name, 1 - valued if name == "others" else valued, values)
         machine.run(program)
-        share = min(1.0, (start + width) / shape.bins)
-        tell(round(READY_PERCENT + (DONE_PERCENT - READY_PERCENT) * share), "comparing")
+        done = min(1.0, (start + width) / shape.bins)
+        talk.tell(round(READY_PERCENT + (DONE_PERCENT - READY_PERCENT) * done), "comparing")
     machine.run(machine.compile(circuit.finish(limits), state, circuit.ANSWER))
-    opened = {name: machine.open(name, learners) for name in circuit.ANSWER}
-    if opened["passes"] is None:
+    return _answer({name: machine.open(name, talk.learners) for name in circuit.ANSWER}, session)
+
+
+def _answer(opened: dict[str, int | None], session: Session) -> dict[str, Any]:
+    """Return what was opened, if it can be true."""
+    passes, count, total = (opened[name] for name in ("passes", "shown_count", "shown_total"))
+    if passes is None or count is None:
         return {"passes": None}
-    if opened["passes"] not in {0, 1} or not 0 <= (opened["shown_count"] or 0) <= min(session.rows):
+    if passes not in {0, 1} or not 0 <= count <= min(session.rows):
         raise circuit.ShareError
-    passes = opened["passes"] == 1
-    return {
-        "passes": passes, "count": opened["shown_count"] if passes else None,
-        "total": opened["shown_total"] if passes else None, "is_signed": bool(opened["is_signed"]),
-    }  # fmt: skip
+    if passes == 0:
+        return {"passes": False}
+    return {"passes": True, "count": count, "total": total, "is_signed": bool(opened["is_signed"])}
 
 
 def _place(
