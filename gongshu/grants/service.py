@@ -221,7 +221,11 @@ def sign_agreement(
     now = site.now()
     with site.db.transaction() as tx:
         agreement = _visible_agreement(tx, actor, agreement_id)
-        is_operator = agreement is not None and actor.party == agreement.terms.operator
+        is_operator = (
+            access.may(actor, Permission.OPERATE_AGREEMENT_SIGN)
+            if agreement is None
+            else actor.party == agreement.terms.operator
+        )
         permission = Permission.OPERATE_AGREEMENT_SIGN if is_operator else Permission.AGENCY_AGREEMENT_SIGN
         outcome = access.guard(
             actor, permission, lambda: _decide_signature(agreement, actor, agreement_id, decision, site)

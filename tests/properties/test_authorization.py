@@ -45,12 +45,12 @@ REGISTRATION_OTHERS = (
 PLAN_STEPS = (("submit", "agency"), ("approve", "government"))
 PLAN_OTHERS = (
     ("approve", "approver of the agency"), ("reject", "government"), ("submit", "clerk of another agency"),
-    ("approve undecided", "government"),
+    ("approve undecided", "government"), ("approve undecided", "government"),
 )  # fmt: skip
 DEAL_STEPS = (("sign", "agency-head"), ("sign", "operator"), ("issue", "agency"))
 DEAL_OTHERS = (
     ("sign undecided", "agency-head"), ("issue", "clerk of another agency"), ("withdraw", "agency"),
-    ("sign", "other-operator"), ("issue", "agency"),
+    ("sign", "other-operator"), ("issue", "agency"), ("sign undecided", "agency-head"), ("sign undecided", "agency-head"),
 )  # fmt: skip
 SCENARIO_STEPS = (
     ("score", "assessor-1"), ("score", "assessor-2"), ("score", "assessor-3"), ("approve", "agency"),

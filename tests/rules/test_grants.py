@@ -37,13 +37,13 @@ from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Use
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 DECISION = CollectiveDecision("常务会议", "〔2026〕17号", "0" * 64)
-AGENCY = Actor(PersonId("agent"), PartyId("agency"), frozenset({Role.IMPLEMENTING_AGENCY}))
+AGENCY = Actor(PersonId("clerk"), PartyId("agency"), frozenset({Role.IMPLEMENTING_AGENCY}))
 GOVERNMENT = Actor(PersonId("mayor"), PartyId("government"), frozenset({Role.AUTHORISING_BODY}))
 OPERATOR = Actor(PersonId("op"), PartyId("operator"), frozenset({Role.OPERATOR}))
 OPERATOR_PARTY = Party(PartyId("operator"), "运营", "c", frozenset({Role.OPERATOR}), "450100")
 PLAN_TEXTS = dict.fromkeys(PLAN_PARTS, "已说明") | {"P07": "公益事业：核对；产业发展：核验"}
 PLAN = Plan(
-    PlanId("plan"), PartyId("agency"), PersonId("agent"), "方案", Mode.SCENARIO,
+    PlanId("plan"), PartyId("agency"), PersonId("clerk"), "方案", Mode.SCENARIO,
     tuple(Part(code, text) for code, text in PLAN_TEXTS.items()), PlanStatus.EFFECTIVE,
 )  # fmt: skip
 POLICY = ResourcePolicy(
@@ -56,11 +56,11 @@ TERMS = GrantTerms(
     price=PriceRule(600, (Tier(20_000_000, "0.5"), Tier(None, "0.6")), "0.4"), exit_duties=("停止访问",),
 )  # fmt: skip
 AGREEMENT = Agreement(
-    AgreementId("agreement"), PLAN.ref, SelectionMethod.NEGOTIATION, PersonId("agent"), TERMS,
+    AgreementId("agreement"), PLAN.ref, SelectionMethod.NEGOTIATION, PersonId("clerk"), TERMS,
     tuple(Part(code, "已约定") for code in AGREEMENT_PARTS), AgreementStatus.DRAFT,
 )  # fmt: skip
 FACTS = (ScopeFacts(SCOPE, "", frozenset({"code", "year"})),)
-GRANT = Grant(GrantId("grant"), AGREEMENT.ref, TERMS, GrantStatus.ACTIVE, PersonId("agent"), NOW)
+GRANT = Grant(GrantId("grant"), AGREEMENT.ref, TERMS, GrantStatus.ACTIVE, PersonId("clerk"), NOW)
 
 
 def codes(decision):

@@ -60,7 +60,7 @@ DEVELOPER = Party(PartyId("developer"), "格物", "c", frozenset({Role.DEVELOPER
 CRITERIA = rules.criteria_of(load_parameters(), date(2026, 3, 2))
 POINTS = dict.fromkeys(CRITERIA, 14)
 REASONS = dict.fromkeys(CRITERIA, "符合")
-AGENCY = Actor(PersonId("agent"), PartyId("agency"), frozenset({Role.IMPLEMENTING_AGENCY}))
+AGENCY = Actor(PersonId("clerk"), PartyId("agency"), frozenset({Role.IMPLEMENTING_AGENCY}))
 IN_FORCE = Permitted(GRANT)
 ENDED = rules.unknown("grant", "grant")
 

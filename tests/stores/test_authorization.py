@@ -80,7 +80,7 @@ def test_a_resource_is_accepted_reviewed_shown_and_coded(site, actors, clock):
     assert coded.ref == filed.ref
     record = registry.find_public(site, coded.code.lower())
     assert (record.is_trial, str(record.valid_until), record.items.title) == (True, "2029-03-17", "企业登记")
-    assert registry.find_public(site, coded.code[:-1] + "0") is None
+    assert registry.find_public(site, coded.code[:-1] + ("1" if coded.code.endswith("0") else "0")) is None
     assert registry.list_publicity(site).rows == ()
     with site.db.reading() as tx:
         assert registry.coded_for_in(tx, way.RESOURCE, site.today()) == coded
@@ -252,7 +252,7 @@ def test_both_sides_sign_in_order_and_the_grant_is_issued_once(site, actors, reg
     sign = grants.sign_agreement
     assert codes_of(lambda: sign(site, actors["operator"], agreement.id)) == ["wrong-status"]
     assert codes_of(lambda: sign(site, actors["agency-head"], agreement.id)) == ["agreement-decision-missing"]
-    assert codes_of(lambda: sign(site, actors["other-operator"], agreement.id)) == ["permission-missing"]
+    assert codes_of(lambda: sign(site, actors["other-operator"], agreement.id)) == ["not-found"]
     assert codes_of(lambda: sign(site, actors["supplier"], agreement.id, way.DECISION)) == ["permission-missing"]
     assert codes_of(lambda: grants.issue_grant(site, actors["agency"], agreement.id)) == ["wrong-status"]
     sign(site, actors["agency-head"], agreement.id, way.DECISION)

@@ -52,7 +52,8 @@ SCOPE_NOT_AS_REGISTERED = rule(
     fix_zh="请以登记为准：{registered}。", fix_en="As registered: {registered}.", law="26号 art.5",
 )  # fmt: skip
 COLUMN_UNKNOWN = rule(
-    "scope-column-unknown", Kind.INVALID, zh="数据资源 {resource} 没有字段 {column}。", en="The resource {resource} has no column {column}.",
+    "scope-column-unknown", Kind.INVALID, zh="数据资源 {resource} 没有字段 {column}。",
+    en="The resource {resource} has no column {column}.",
     fix_zh="请从范围中去掉该字段。", fix_en="Take it out of the scope.", law="27号 art.14(一)",
 )  # fmt: skip
 SCOPE_WIDER = rule(
