@@ -29,6 +29,7 @@ ROOMS = (
 )  # fmt: skip
 HEAD = "<!-- Made by tools/generate.py from the code; `make fix` rewrites it. -->\n"
 DIFF_LINES_MAX = 20
+RUN_ELSEWHERE = (".migrations", ".joint.node")  # by Alembic, and in an environment of their own
 
 Files = dict[str, str]
 GENERATORS: list[Callable[[], Files]] = []
@@ -49,14 +50,15 @@ def exists(name: str) -> bool:
 
 
 def modules_of(room: str, *, rules_only: bool = False) -> Iterator[ModuleType]:
-    """Import and yield the modules of a room, except migrations, which Alembic alone runs."""
+    """Import and yield the modules of a room, except those that are never run inside the platform itself."""
     if not exists(f"gongshu.{room}"):
         return
     package = importlib.import_module(f"gongshu.{room}")
     yield package
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         is_wanted = f"{found.name}.".startswith(f"{package.__name__}.rules.") or not rules_only
-        if is_wanted and ".migrations" not in found.name and not found.name.endswith("__main__"):
+        is_ours = not any(part in found.name for part in RUN_ELSEWHERE) and not found.name.endswith("__main__")
+        if is_wanted and is_ours:
             yield importlib.import_module(found.name)
 
 

