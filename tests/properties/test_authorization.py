@@ -202,6 +202,8 @@ class Authorization(RuleBasedStateMachine):
         terms = replace(terms, period=replace(terms.period, end=self.clock.time + timedelta(days=days)))
         if dice.random() < 0.5:
             terms = replace(terms, needs=(Need(way.RESOURCE, *odd(dice), "需要"),))
+        if dice.random() < 0.2:
+            terms = replace(terms, purpose="advertising")
         points = dict.fromkeys(way.FULL_POINTS, 13) if dice.random() < 0.3 else way.FULL_POINTS
         with suppress(Refused):
             filed = scenarios.apply(site, self.actors["operator"], terms=terms)
