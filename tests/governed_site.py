@@ -71,9 +71,7 @@ def policy(**changes: object) -> ResourcePolicy:
 
 def masked(column: str, kind: MaskKind, uses: frozenset[Use]) -> ResourcePolicy:
     """Return the policy with a mask on one column."""
-    columns = tuple(
-        ColumnPolicy(c.column, uses, Mask(kind)) if c.column == column else c for c in policy().columns
-    )
+    columns = tuple(ColumnPolicy(c.column, uses, Mask(kind)) if c.column == column else c for c in policy().columns)
     return policy(columns=columns)
 
 

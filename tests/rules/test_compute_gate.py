@@ -47,8 +47,7 @@ ACCEPTED = [
     "SELECT sum(if(filter_flag, total_int, 0)) FROM people",
     "SELECT min(rank_int), max(rank_int), median(rank_int), quantile_cont(rank_int, 0.9), min(rank_date) FROM people",
     "SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY rank_int DESC) FROM people",
-    "SELECT group_text2, sum(total_dec2), count(DISTINCT p.join_compare_text) FROM people p"
-    " JOIN visits v ON p.join_compare_text = v.join_compare_text GROUP BY group_text2",
+    "SELECT group_text2, sum(total_dec2), count(DISTINCT p.join_compare_text) FROM people p JOIN visits v ON p.join_compare_text = v.join_compare_text GROUP BY group_text2",
     "SELECT count(*) FROM people JOIN visits USING (join_compare_text)",
     "SELECT count(*) FROM people p, visits v WHERE p.join_compare_text = v.join_compare_text AND p.filter_int > 1",
     "SELECT count(*) FROM people p LEFT JOIN visits v ON p.join_int = v.join_int WHERE v.join_int IS NULL",
@@ -58,12 +57,10 @@ ACCEPTED = [
     "SELECT count(*) FROM (SELECT total_int FROM people WHERE filter_int > 3) AS s",
     "SELECT sum(x) FROM (SELECT total_int AS x FROM people UNION ALL SELECT total_int FROM people WHERE filter_flag) AS s",
     "SELECT g, n FROM (SELECT group_text AS g, count(*) AS n FROM people GROUP BY group_text) AS s WHERE n > 20 ORDER BY n",
-    "WITH a AS (SELECT group_text AS g, count(*) AS n FROM people GROUP BY group_text),"
-    " b AS (SELECT sum(n) AS total FROM a) SELECT g, n, n / total AS share FROM a, b",
+    "WITH a AS (SELECT group_text AS g, count(*) AS n FROM people GROUP BY group_text), b AS (SELECT sum(n) AS total FROM a) SELECT g, n, n / total AS share FROM a, b",
     "WITH a AS (SELECT total_int AS x, group_text AS g FROM people) SELECT g, avg(x) FROM a GROUP BY g",
     "SELECT group_text, count(*), rank() OVER (ORDER BY count(*) DESC) AS place FROM people GROUP BY group_text",
-    "SELECT g, sum(n) OVER (ORDER BY g ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS running, lag(n) OVER (ORDER BY g)"
-    " AS before FROM (SELECT group_text AS g, count(*) AS n FROM people GROUP BY group_text) AS s",
+    "SELECT g, sum(n) OVER (ORDER BY g ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS running, lag(n) OVER (ORDER BY g) AS before FROM (SELECT group_text AS g, count(*) AS n FROM people GROUP BY group_text) AS s",
     "SELECT group_text, count(*) AS n FROM people GROUP BY group_text QUALIFY row_number() OVER (ORDER BY count(*)) < 4",
     "SELECT count(*) FROM people WHERE filter_int > (SELECT avg(total_int) FROM people)",
     "SELECT count(*) FROM people WHERE filter_text IN (SELECT group_text FROM people GROUP BY group_text)",
@@ -205,13 +202,16 @@ def test_the_gate_refuses_with_the_reason(sql: str, codes: set[str]) -> None:
 
 
 def test_every_refusal_has_both_languages_and_names_column_and_fix() -> None:
-    decision = decide_query(RELATIONS, THRESHOLDS, "SELECT sum(sign(total_int)), max(total_int) FROM people WHERE no_int > 3")
+    decision = decide_query(
+        RELATIONS, THRESHOLDS, "SELECT sum(sign(total_int)), max(total_int) FROM people WHERE no_int > 3"
+    )
     assert isinstance(decision, Denied)
     assert [reason.code for reason in decision.reasons] == ["filter-missing", "use-spent", "rank-missing"]
     for reason in decision.reasons:
         assert "people." in reason.what.zh
         assert "people." in reason.what.en
-        assert reason.fix.zh and reason.fix.en
+        assert reason.fix.zh
+        assert reason.fix.en
 
 
 def test_only_used_columns_are_projected_and_identifiers_only_as_keys() -> None:
@@ -236,7 +236,9 @@ def test_lineage_tells_values_from_conditions() -> None:
 
 
 def test_a_cte_hides_a_relation_of_the_same_name_by_scope() -> None:
-    assert decide("WITH areas AS (SELECT no_text AS all_text FROM people) SELECT all_text FROM areas") == ("reveal-missing",)
+    assert decide("WITH areas AS (SELECT no_text AS all_text FROM people) SELECT all_text FROM areas") == (
+        "reveal-missing",
+    )
     assert decide("WITH people AS (SELECT all_text FROM people) SELECT all_text FROM people") == ()
     inner = "SELECT count(*) FROM (WITH people AS (SELECT all_text FROM areas) SELECT all_text FROM people) AS s"
     assert permitted(inner).projections[0].relation == "areas"
@@ -282,7 +284,10 @@ def test_columns_named_like_our_own_do_not_exist() -> None:
         "SELECT 1" + " + 1" * 6000,
         "SELECT '" + "x" * 30_000 + "'",
         "WITH a0 AS (SELECT all_int FROM people), "
-        + ", ".join(f"a{i} AS (SELECT a{i - 1}.all_int FROM a{i - 1} UNION ALL SELECT all_int FROM a{i - 1})" for i in range(1, 30))
+        + ", ".join(
+            f"a{i} AS (SELECT a{i - 1}.all_int FROM a{i - 1} UNION ALL SELECT all_int FROM a{i - 1})"
+            for i in range(1, 30)
+        )
         + " SELECT all_int FROM a29",
     ],
     ids=["parentheses", "not", "plus", "literal", "doubling"],

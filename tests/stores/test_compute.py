@@ -30,7 +30,9 @@ from tests.governed_site import (
     settle,
 )
 
-BY_REGION = 'SELECT "地区" AS region, count(*) AS n, sum("注册资本") AS capital FROM enterprise GROUP BY "地区" ORDER BY region'
+BY_REGION = (
+    'SELECT "地区" AS region, count(*) AS n, sum("注册资本") AS capital FROM enterprise GROUP BY "地区" ORDER BY region'
+)
 DEFINITION = VerificationDefinition(
     "enterprise",
     (
@@ -218,7 +220,9 @@ def test_a_row_filter_that_cannot_be_read_fails_the_job(site):
 
 def test_masks_are_applied_before_the_engine_starts(site):
     settle(site, masked("企业名称", MaskKind.NAME, frozenset({Use.GROUP, Use.COMPARE})))
-    done = compute.run_job(site, submit(site, "SELECT 企业名称 AS n, count(*) AS c FROM enterprise GROUP BY 企业名称").id)
+    done = compute.run_job(
+        site, submit(site, "SELECT 企业名称 AS n, count(*) AS c FROM enterprise GROUP BY 企业名称").id
+    )
     rows = parquet_rows(compute.output_folder(site, done) / "result.parquet")
     assert rows
     assert all(set(str(row[0])) == {"示", "*"} for row in rows)
@@ -245,7 +249,9 @@ def test_a_verification_answers_match_mismatch_and_no_record(site):
     assert ask({"code": five.lower() + " ", "name": "示例(5) 公司", "person": "赵5"}) is ResultCode.MATCH
     assert ask({"code": five, "name": "示例（5）公司", "person": "钱5"}) is ResultCode.MISMATCH
     assert ask({"code": five, "name": "别家"}) is ResultCode.MISMATCH
-    assert ask({"code": seven, "name": "示例（7）公司", "person": "赵7"}) is ResultCode.MISMATCH  # absent: equals nothing
+    assert (
+        ask({"code": seven, "name": "示例（7）公司", "person": "赵7"}) is ResultCode.MISMATCH
+    )  # absent: equals nothing
     assert ask({"code": credit_code(10**6), "name": "示例（5）公司"}) is ResultCode.NO_RECORD
     assert ask({"code": five, "name": "示例（5）公司", "since": "2010年2月25日"}) is ResultCode.MATCH
     assert ask({"code": five, "name": " "}) is ResultCode.ERROR
@@ -301,5 +307,7 @@ def test_the_same_statement_runs_unchanged_on_synthetic_rows(site):
     assert columns == ("region", "n", "capital")
     assert rows
     assert all(row[1] >= 10 for row in rows)
-    assert codes(lambda: compute.try_on_synthetic(site, DEVELOPER, ENTITLEMENT, "SELECT 企业名称 FROM enterprise")) == ["reveal-missing"]
+    assert codes(lambda: compute.try_on_synthetic(site, DEVELOPER, ENTITLEMENT, "SELECT 企业名称 FROM enterprise")) == [
+        "reveal-missing"
+    ]
     assert actions(site) == ["sql.try", "sql.try"]

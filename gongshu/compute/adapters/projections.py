@@ -63,7 +63,7 @@ def write_rows(columns: dict[str, str], rows: list[tuple[Any, ...]], target: Pat
         engine.execute(f"CREATE TABLE made ({described})")
         if rows:
             marks = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in columns.values())
-            engine.execute(f"INSERT INTO made SELECT {marks}", [list(values) for values in zip(*rows, strict=True)])  # noqa: S608
+            engine.execute(f"INSERT INTO made SELECT {marks}", [list(values) for values in zip(*rows, strict=True)])
         engine.table("made").write_parquet(str(target), compression="zstd")
 
 

@@ -54,7 +54,7 @@ def _wrap(extra: list[str]) -> list[str]:
     found = shutil.which("bwrap") or ""
     command = [
         found, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-        "--setenv", "LANG", "C.UTF-8", "--dev", "/dev", "--tmpfs", "/tmp",  # noqa: S108 - the sandbox's own
+        "--setenv", "LANG", "C.UTF-8", "--dev", "/dev",
     ]  # fmt: skip
     runtime = {sys.base_prefix, sys.prefix, sysconfig.get_paths()["purelib"]}
     for folder in (*SYSTEM_FOLDERS, *sorted(runtime)):
@@ -63,7 +63,7 @@ def _wrap(extra: list[str]) -> list[str]:
             command += ["--symlink", os.readlink(path), folder]  # noqa: PTH115 - as written, not resolved
         elif path.exists():
             command += ["--ro-bind", folder, folder]
-    return command + extra
+    return [*command, *extra, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 @functools.cache
@@ -73,7 +73,10 @@ def has_namespaces() -> bool:
         return False
     try:
         tried = subprocess.run(  # noqa: S603 - our own command line
-            _wrap(["--", sys.executable, "-I", "-S", "-c", ""]), capture_output=True, timeout=START_SECONDS, check=False
+            [*_wrap([]), "--", sys.executable, "-I", "-S", "-c", ""],
+            capture_output=True,
+            timeout=START_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -105,7 +108,7 @@ def _command(run: Run, *, is_isolated: bool) -> list[str]:
     for i, path in enumerate(run.projections.values()):
         extra += ["--ro-bind", str(path), str(INSIDE / f"p{i}.parquet")]
     extra += ["--bind", str(run.outbox), str(INSIDE / "outbox"), "--chdir", str(INSIDE)]
-    return _wrap([*extra, "--", sys.executable, "-I", "-X", "utf8", program])
+    return [*_wrap(extra), "--", sys.executable, "-I", "-X", "utf8", program]
 
 
 def run_engine(query: GovernedQuery, run: Run, *, isolate: bool = True) -> Outcome:
