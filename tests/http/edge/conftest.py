@@ -41,18 +41,26 @@ def token(site: Site, secret_and_csrf: tuple[str, str]) -> str:
     return parties.create_token(site, resolved[0], label="test")[0]
 
 
-@pytest.fixture
-def probe() -> Probe:
-    return Probe()
-
-
-@pytest.fixture
-def client(site: Site, probe: Probe) -> Iterator[TestClient]:
-    app = create_app(site)
+@pytest.fixture(scope="module")
+def opened(site: Site) -> Iterator[tuple[TestClient, Probe]]:
+    probe, app = Probe(), create_app(site)
     app.include_router(probe.router)
+    app.add_api_route("/probe-page", probe.crash)
     # Nothing may come out of the application as an exception, so the client raises what does.
-    with TestClient(app, raise_server_exceptions=True) as opened:
-        yield opened
+    with TestClient(app, raise_server_exceptions=True) as client:
+        yield client, probe
+
+
+@pytest.fixture
+def probe(opened: tuple[TestClient, Probe]) -> Probe:
+    opened[1].reset()
+    return opened[1]
+
+
+@pytest.fixture
+def client(opened: tuple[TestClient, Probe], probe: Probe) -> TestClient:
+    opened[0].cookies.clear()
+    return opened[0]
 
 
 @pytest.fixture

@@ -25,9 +25,7 @@ class Probe:
     """Routes that do one thing each, beside the real ones, and a count of what was really done."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self.entered = threading.Event()
-        self.released = threading.Event()
+        self.reset()
         self.router = APIRouter(prefix="/api/v1/probe")
         for method, path, run in (
             ("GET", "/who", self.who), ("POST", "/count", self.count), ("POST", "/secret", self.secret),
@@ -37,6 +35,12 @@ class Probe:
             ("POST", "/empty", self.empty),
         ):  # fmt: skip
             self.router.add_api_route(path, run, methods=[method])
+
+    def reset(self) -> None:
+        """Forget what the test before has done."""
+        self.done = 0
+        self.entered = threading.Event()
+        self.released = threading.Event()
 
     def who(self, request: Request) -> dict[str, Any]:
         actor = request.state.actor

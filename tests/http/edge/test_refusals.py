@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gongshu.server import edge
-from tests.http.edge.probe import SECRET_VALUE, Probe, assert_is_problem
+from tests.http.edge.probe import SECRET_VALUE, assert_is_problem
 
 
 def test_every_refusal_is_a_problem_with_all_its_reasons(client: TestClient, bearer: dict[str, str]) -> None:
@@ -93,10 +93,9 @@ def test_a_crash_gives_a_number_and_nothing_else(
 
 
 def test_a_crash_in_a_page_shows_its_number(
-    client: TestClient, probe: Probe, cookie: dict[str, str], caplog: pytest.LogCaptureFixture
+    client: TestClient, cookie: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    client.app.add_api_route("/broken-page", probe.crash)  # type: ignore[attr-defined]
-    answer = client.get("/broken-page", headers={**cookie, "Accept": "text/html"})
+    answer = client.get("/probe-page", headers={**cookie, "Accept": "text/html"})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"].startswith("text/html")
     assert answer.headers["X-Incident"] in answer.text
