@@ -16,8 +16,9 @@ from gongshu.catalog.types import DataType, Meaning
 
 ROWS_DEFAULT = 2_000
 ROWS_MAX = 10_000
-CATEGORIES_MAX = 8
-FIRST_DAY, DAYS = date(2000, 1, 1), 9_000
+CATEGORIES_MAX = 4
+FIRST_DAY, DAYS = date(2000, 1, 1), 1_000
+"""Few categories and years: groups by several columns must be large enough to be shown."""
 AREA = "999999"
 FAMILY_NAMES, GIVEN_NAMES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未申酉戌亥"
 SHARE_STEP_PERCENT = 5
