@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gongshu.access.types import Actor
+from gongshu.base.days import Period
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted, Reason, decide, rule
 from gongshu.compute.types import VerificationDefinition
 from gongshu.delivery.types import ApiKey, Snapshot, SnapshotContract
@@ -224,9 +225,9 @@ def decide_adopt(candidate: Snapshot, seen: tuple[int, datetime] | None) -> Deci
     return decide(candidate, SNAPSHOT_ROLLED_BACK.because(number=candidate.number, seen=number) if is_older else None)
 
 
-def is_too_old(snapshot: Snapshot, now: datetime) -> bool:
-    """Whether ``snapshot`` may be served from no more. One from the future tells that a clock is wrong: too old as well."""
-    return not -CLOCK_SKEW_MAX <= now - snapshot.issued_at <= timedelta(seconds=snapshot.age_seconds_max)
+def life_of(snapshot: Snapshot) -> Period:
+    """Return when ``snapshot`` may be served from. Before its issue a clock is wrong, which is as bad as its age."""
+    return Period(snapshot.issued_at - CLOCK_SKEW_MAX, snapshot.issued_at + timedelta(seconds=snapshot.age_seconds_max))
 
 
 # ------------------------------------------------------------------------------------------------------------- calls

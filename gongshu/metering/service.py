@@ -5,6 +5,7 @@ The usage files hold who called what and when, and the class of the result; neve
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from gongshu.access.types import SYSTEM
@@ -168,27 +169,26 @@ def segment_of(site: Site, position: str) -> SealedSegment | None:
 
 
 def list_records(site: Site, contract_id: ContractId, page: PageRequest) -> Page[UsageRecord]:
-    """Return records of a contract, newest first; the cursor is a position.
+    """Return records of a contract, newest first within each gateway; the cursor is a position.
 
     The room above asks whether the actor may see this contract (``delivery.service.list_calls``).
     """
     limit = max(1, min(page.limit, PAGE_ROWS_MAX))
-    found: list[UsageRecord] = []
-    for record in _newest_first(site, contract_id, page.after, limit + 1):
-        found.append(record)
-        if len(found) > limit:
-            break
-    return Page(tuple(found[:limit]), next_after=found[limit - 1].position if len(found) > limit else "")
+    found = tuple(islice(_newest_first(site, contract_id, page.after, limit + 1), limit + 1))
+    return Page(found[:limit], next_after=found[limit - 1].position if len(found) > limit else "")
 
 
 def _newest_first(site: Site, contract: ContractId, after: str, wanted: int) -> Iterator[UsageRecord]:
     """Yield records of a contract backwards, segment by segment; at most ``wanted`` are held of each."""
-    start, _, last = after.partition(":")
+    segment, _, last = after.partition(":")
+    matched = segments.SEGMENT_ID.fullmatch(segment)
+    start = (matched["gateway"], int(matched["number"])) if matched else None
     for folder in reversed(_folders(site)):
         for identifier in reversed(segments.segment_ids(folder, ".segment")):
-            if start and (folder.name, identifier) > (start.split("-")[0], start):
+            place = (folder.name, segments.number_of(identifier))
+            if start is not None and place > start:
                 continue
-            end = int(last) if identifier == start and last.isdigit() else None
+            end = int(last) if place == start and last.isdecimal() else None
             newest: deque[UsageRecord] = deque(maxlen=wanted)
             for offset, stored in segments.stored_records(segments.read_segment(folder, identifier)):
                 if end is not None and offset >= end:

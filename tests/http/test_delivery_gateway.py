@@ -1,8 +1,10 @@
 """The gateway over HTTP: what it answers, what it refuses, what it records, and what it never says."""
 
 import asyncio
+import errno
 import json
 import logging
+import os
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ import pytest
 
 from gongshu.base.days import Period
 from gongshu.delivery import adapters
+from gongshu.delivery.api import application
 from gongshu.metering.types import ResultCode
 from tests.gateways import (
     CONTRACT,
@@ -23,6 +26,7 @@ from tests.gateways import (
     World,
     call,
     headers,
+    open_gateway,
     policy,
     serving,
 )
@@ -375,7 +379,7 @@ def test_service_goes_on_until_the_stated_age_of_the_snapshot_then_stops(world):
     async def work():
         async with serving(world) as client:
             seen = []
-            for seconds in (3600, 3601):
+            for seconds in (3599, 3600):
                 world.clock.time = START + timedelta(seconds=seconds)
                 ready = await client.get("/readyz")
                 seen.append((ready.status_code, (await call(client, f"r{seconds}")).status_code))
@@ -449,6 +453,71 @@ def test_a_look_up_that_fails_is_not_charged_and_tells_nothing(world, caplog):
     assert ODD not in answer.text + caplog.text
     (record,) = world.records()
     assert (record.result, record.is_charged, record.refusal_code) == (ResultCode.ERROR, False, "call-failed")
+
+
+def test_a_full_disk_stops_charging_and_answering_until_there_is_room(world, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    async def work():
+        async with serving(world) as client:
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "pwritev", full)
+                refused = await asyncio.gather(*(call(client, f"r{index}") for index in range(3)))
+                unrefused = await call(client, "r9", x_purpose="marketing")
+            return [*refused, unrefused], await call(client, "r0")
+
+    refused, served = run(work)
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(503, "disk-full")] * 4
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert served.json()["result"] == "match"
+    assert [record.request_id for record in world.records()] == ["r0"]
+
+
+def test_a_failed_disk_makes_the_gateway_unready(world, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.EIO, "broken")
+
+    async def work():
+        async with serving(world) as client:
+            monkeypatch.setattr(os, "pwritev", broken)
+            answers = [await call(client, "r1"), await call(client, "r2")]
+            return [*answers, await client.get("/readyz"), await client.get("/healthz")]
+
+    assert [answer.status_code for answer in run(work)] == [503, 503, 503, 200]
+
+
+def test_too_many_calls_at_once_are_told_to_come_back(world, monkeypatch):
+    monkeypatch.setattr(application, "CALLS_AT_ONCE_MAX", 2)
+
+    async def work():
+        async with serving(world) as client:
+            return await asyncio.gather(*(call(client, f"r{index}") for index in range(6)))
+
+    answers = run(work)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503, 503, 503]
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 503} == {"gateway-busy"}
+    assert len(world.records()) == 2
+
+
+def test_a_gateway_that_cannot_have_its_folder_does_not_start(world):
+    async def work():
+        async with serving(world):
+            sent = []
+            app = application.GatewayApp(lambda: open_gateway(world))
+
+            async def receive():
+                return {"type": "lifespan.startup"}
+
+            async def send(message):
+                sent.append(message)
+
+            await app({"type": "lifespan"}, receive, send)
+            return sent
+
+    (message,) = run(work)
+    assert message["type"] == "lifespan.startup.failed"
+    assert "MeterLocked" in message["message"]
 
 
 def test_a_long_body_is_refused_before_it_is_read(world):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from gongshu.base.days import Period
 from gongshu.base.decisions import Denied, Reason
 from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.site import Clock, Keys
@@ -81,6 +82,7 @@ class Gateway:
         self.meter = metering.open_meter(home, gateway, clock, limits)
         self._artifacts = Artifacts(home, keys, open_lookup)
         self._snapshot: Snapshot | None = None
+        self._life: Period | None = None
         self._opens: dict[bytes, _Open] = {}
         self._rates: dict[ContractId, tuple[int, int]] = {}
         self._follower = Follower(home, gateway, self._adopt, monotonic)
@@ -98,14 +100,15 @@ class Gateway:
             for secret_sha256, key in contract.key_ids.items()
         }
         self._artifacts.want(snapshot.products)
-        self._snapshot = snapshot
+        self._snapshot, self._life = snapshot, rules.life_of(snapshot)
 
     def _unready(self, now: datetime) -> Reason | None:
-        if self._snapshot is None:
+        if self._life is None:
             return rules.SNAPSHOT_MISSING.because()
-        if rules.is_too_old(self._snapshot, now):
+        if not self._life.holds(now):
             return rules.SNAPSHOT_TOO_OLD.because()
-        return rules.UNAVAILABLE[self.meter.failure].because() if self.meter.failure in rules.UNAVAILABLE else None
+        failure = self.meter.failure
+        return rules.UNAVAILABLE[failure].because() if failure in rules.UNAVAILABLE else None
 
     def unready(self) -> Reason | None:
         """Return why calls cannot be served now, or ``None``."""
