@@ -319,6 +319,7 @@ KINDS: dict[str, Word] = {
     "entitlement": word("object", "Entitlement"),
     "job": word("object", "Job"),
     "output": word("object", "Output"),
+    "review": word("object", "Review"),
     "release": word("object", "Release"),
     "product": word("object", "Product"),
     "listing": word("object", "Listing"),
@@ -330,11 +331,31 @@ KINDS: dict[str, Word] = {
     "statement": word("object", "Statement"),
     "snapshot": word("object", "Gateway snapshot"),
     "session": word("object", "Session"),
-    "token": word("object", "Token"),
+    "api_token": word("object", "Token"),
+    "login": word("object", "Login"),
     "clock": word("object", "Clock"),
     "checkpoint": word("object", "Checkpoint"),
 }
 """Kinds of objects as ``Ref.kind`` names them."""
+
+OFFICES: dict[str, Word] = {
+    "platform": word("office", "Platform"),
+    "treasury": word("office", "Treasury"),
+    "public": word("office", "Public"),
+}
+"""Ids that stand where a party's does, and are none."""
+
+UNITS: dict[str, Word] = {"call": word("unit", "call")}
+"""Units of what is charged (FOCUS)."""
+
+DEFENCES: dict[str, Word] = {
+    "gate": word("defence", "Gate"),
+    "bound-plan": word("defence", "Engine's plan compared"),
+    "limits": word("defence", "Limits on memory and time"),
+    "namespaces": word("defence", "Sandbox without network"),
+    "seccomp": word("defence", "System calls filtered"),
+}
+"""Lines of defence that a run went through."""
 
 PURPOSES: dict[str, Word] = {
     "inclusive_finance": word("purpose", "Inclusive finance"),
@@ -413,14 +434,34 @@ CHECKS: dict[str, Word] = {
 }
 """What the automatic checks of an output are called."""
 
+FACTS: dict[str, Word] = {
+    "allowed": word("fact", "allowed"),
+    "below": word("fact", "below the minimum"),
+    "bytes": word("fact", "bytes"),
+    "bytes_max": word("fact", "most bytes"),
+    "cells": word("fact", "cells"),
+    "columns": word("fact", "columns"),
+    "entries": word("fact", "entries"),
+    "fields": word("fact", "fields"),
+    "kind": word("fact", "kind"),
+    "matching": word("fact", "matching rows"),
+    "percent": word("fact", "percent"),
+    "relation": word("fact", "relation"),
+    "rows": word("fact", "rows"),
+    "rows_max": word("fact", "most rows"),
+    "units_min": word("fact", "fewest units"),
+    "zeros": word("fact", "zeros"),
+}
+"""What the facts of a finding are called."""
+
 DUTIES: dict[str, Word] = {
     "destroy-artifact": word("duty", "Destroy the artifact and prove it"),
     "destroy-files": word("duty", "Destroy the files"),
     "settle-and-confirm-destruction": word("duty", "Settle accounts; the consumer confirms destruction"),
-    "revoke-key": word("duty", "Key revoked; delete the secret"),
+    "delete-secret": word("duty", "Key revoked; delete the secret"),
 }
 """What must happen to what stopped with a grant."""
 
 TABLES_OF_WORDS: tuple[dict[str, Word], ...] = (
-    KINDS, PURPOSES, UPDATE_CYCLES, THEMES, QUALITY_RULES, CRITERIA, CHECKS, DUTIES
+    KINDS, OFFICES, UNITS, DEFENCES, PURPOSES, UPDATE_CYCLES, THEMES, QUALITY_RULES, CRITERIA, CHECKS, FACTS, DUTIES
 )  # fmt: skip

@@ -14,7 +14,6 @@ from gongshu.console.labels import CRITERIA, Word, label_of, word
 from gongshu.grants.types import PriceRule
 from gongshu.products.types import Contract, ContractStatus
 from gongshu.scenarios.types import ScoreSummary
-from gongshu.supervision.types import Lifeline, LifelineNode
 
 
 def tier_rows(tiers: tuple[Tier, ...]) -> list[tuple[int, int | None, str]]:
@@ -52,110 +51,6 @@ def split_rows(price: PriceRule) -> list[SplitRow]:
 def last_day(end: datetime) -> date:
     """Return the last day of a period that ends (exclusively) at ``end``, in China."""
     return (end.astimezone(CHINA) - timedelta(microseconds=1)).date()
-
-
-# ------------------------------------------------------------------------------------------------------- lifelines
-
-STAGES: dict[str, tuple[str, ...]] = {
-    "supply": ("resource_version", "resource", "registration"),
-    "authorise": ("plan", "agreement", "grant", "exit_record", "scenario", "entitlement"),
-    "compute": ("job",),
-    "review": ("output", "review", "release"),
-    "market": ("product", "listing", "order", "contract", "key"),
-    "money": ("segment", "call", "statement"),
-}
-"""Kinds of objects in the order of the flow, by stretch. Layers of a lifeline follow this order."""
-
-RANK = {kind: place for place, kind in enumerate(kind for kinds in STAGES.values() for kind in kinds)}
-STAGE_OF = {kind: stage for stage, kinds in STAGES.items() for kind in kinds}
-
-BOX_WIDTH, BOX_HEIGHT = 216, 62
-GAP_X, GAP_Y, LAYER_GAP = 18, 14, 40
-GUTTER, MARGIN = 112, 12
-COLUMNS_MAX, ROWS_MAX = 4, 3
-
-
-@dataclass(frozen=True)
-class Box:
-    """One object on a lifeline, and where it is drawn."""
-
-    node: LifelineNode
-    stage: str
-    x: int
-    y: int
-    is_start: bool
-
-
-@dataclass(frozen=True)
-class Band:
-    """The row or rows of one kind of object. ``left_out``: how many more there are than are drawn."""
-
-    kind: str
-    stage: str
-    y: int
-    height: int
-    left_out: int
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A lifeline ready to be drawn: sizes in pixels; ``lines`` are SVG paths from an object to what came of it."""
-
-    width: int
-    height: int
-    bands: tuple[Band, ...]
-    boxes: tuple[Box, ...]
-    lines: tuple[str, ...]
-
-
-def draw_lifeline(lifeline: Lifeline) -> Drawing:
-    """Lay out a lifeline from the resource on top to the call or the money at the bottom."""
-    layers: dict[str, list[LifelineNode]] = {}
-    for node in sorted(lifeline.nodes, key=lambda node: (RANK.get(node.kind, len(RANK)), node.kind, node.id)):
-        layers.setdefault(node.kind, []).append(node)
-    columns = min(COLUMNS_MAX, max((len(layer) for layer in layers.values()), default=1))
-    width = GUTTER + MARGIN + columns * (BOX_WIDTH + GAP_X)
-    boxes: dict[tuple[str, str], Box] = {}
-    bands, y = [], MARGIN
-    for kind, layer in layers.items():
-        stage, shown = STAGE_OF.get(kind, "supply"), layer[: COLUMNS_MAX * ROWS_MAX]
-        for place, node in enumerate(shown):
-            row, column = divmod(place, COLUMNS_MAX)
-            in_row = min(COLUMNS_MAX, len(shown) - row * COLUMNS_MAX)
-            left = GUTTER + (width - GUTTER - MARGIN - in_row * (BOX_WIDTH + GAP_X) + GAP_X) // 2
-            boxes[node.kind, node.id] = Box(
-                node, stage, left + column * (BOX_WIDTH + GAP_X), y + row * (BOX_HEIGHT + GAP_Y),
-                is_start=(node.kind, node.id) == (lifeline.start.kind, lifeline.start.id),
-            )  # fmt: skip
-        height = -(-len(shown) // COLUMNS_MAX) * (BOX_HEIGHT + GAP_Y) - GAP_Y
-        bands.append(Band(kind, stage, y, height, len(layer) - len(shown)))
-        y += height + LAYER_GAP
-    lines = [
-        _line(boxes[edge.parent.kind, edge.parent.id], boxes[edge.child.kind, edge.child.id])
-        for edge in lifeline.edges
-        if (edge.parent.kind, edge.parent.id) in boxes and (edge.child.kind, edge.child.id) in boxes
-    ]
-    return Drawing(width, y - LAYER_GAP + MARGIN, tuple(bands), tuple(boxes.values()), tuple(dict.fromkeys(lines)))
-
-
-def _line(parent: Box, child: Box) -> str:
-    """Return the path from an object to what came of it; one that skips layers swings out to pass beside the boxes."""
-    start_x, start_y = parent.x + BOX_WIDTH // 2, parent.y + BOX_HEIGHT
-    end_x, end_y = child.x + BOX_WIDTH // 2, child.y
-    if end_y < start_y:  # against the flow: an object of the same or an earlier kind
-        start_y, end_y = parent.y, child.y + BOX_HEIGHT
-    distance = end_y - start_y
-    if abs(distance) <= LAYER_GAP + 1:
-        return (
-            f"M{start_x} {start_y}C{start_x} {start_y + distance // 2} {end_x} {end_y - distance // 2} {end_x} {end_y}"
-        )
-    swing = BOX_WIDTH // 2 + 14
-    side = max(start_x, end_x) + swing
-    start_x, end_x = start_x + BOX_WIDTH // 4, end_x + BOX_WIDTH // 4
-    return (
-        f"M{start_x} {start_y}C{start_x} {start_y + 18} {side} {start_y + 6} {side} {start_y + 34}"
-        f"L{side} {end_y - 34}C{side} {end_y - 6} {end_x} {end_y - 18} {end_x} {end_y}"
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------- charts
@@ -213,7 +108,7 @@ def result_ring(slices: list[tuple[str, int]]) -> Chart:
         "color": colours,
         "series": [
             {
-                "type": "pie", "radius": ["48%", "70%"], "label": {"color": INK, "formatter": "{b} {c}"},
+                "type": "pie", "radius": ["48%", "70%"], "label": {"show": False},
                 "data": [{"name": name, "value": value} for name, value in slices if value],
                 "itemStyle": {"borderColor": "#fff", "borderWidth": 2},
             }
@@ -232,7 +127,8 @@ def split_flow(statement: Statement, say: Translate, name: Callable[[str], str])
     for share in statement.shares:
         if share.amount_minor <= 0:
             continue
-        label = f"{say(label_of(share.kind))} · {name(share.party)}"
+        kind, party = say(label_of(share.kind)), name(share.party).partition("（")[0]
+        label = kind if kind == party else f"{kind} · {party}"
         nodes.append({"name": label, "itemStyle": {"color": SHARE_COLOURS[share.kind]}})
         links.append({"source": income, "target": label, "value": share.amount_minor / 100})
     return {

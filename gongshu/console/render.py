@@ -23,7 +23,21 @@ from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
 from gongshu.catalog.types import Fault
-from gongshu.console.labels import CHECKS, CRITERIA, DUTIES, KINDS, PURPOSES, QUALITY_RULES, Word, label_of, tone_of
+from gongshu.console.labels import (
+    CHECKS,
+    CRITERIA,
+    DEFENCES,
+    DUTIES,
+    FACTS,
+    KINDS,
+    OFFICES,
+    PURPOSES,
+    QUALITY_RULES,
+    UNITS,
+    Word,
+    label_of,
+    tone_of,
+)
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
@@ -58,7 +72,7 @@ def translate(request: Request) -> Callable[[Word], str]:
 
 def party_names(request: Request) -> Callable[[str], str]:
     """Return what names parties by their id."""
-    return _Names(site_of(request), actor_of(request)).party
+    return _Names(site_of(request), actor_of(request), language_of(request)).party
 
 
 def is_fragment(request: Request) -> bool:
@@ -137,6 +151,11 @@ def _environment(language: Language) -> Environment:
         digest=lambda value: str(value)[:DIGEST_CHARS_SHOWN],
         short_id=_short_id,
         size=_size,
+        brief=_brief,
+        unit=partial(_named, language, UNITS),
+        defence=partial(_named, language, DEFENCES),
+        office=partial(_named, language, OFFICES),
+        fact=partial(_named, language, FACTS),
         share=_share,
         json_attribute=lambda value: canonical_json(value).decode(),
     )
@@ -150,7 +169,7 @@ def _environment(language: Language) -> Environment:
 def _frame(request: Request, language: Language) -> dict[str, Any]:
     """What every page needs: who asks, the token of its forms, where one can go, the names behind ids."""
     site, actor = site_of(request), actor_of(request)
-    names = _Names(site, actor)
+    names = _Names(site, actor, language)
     is_known = bool(getattr(request.state, "csrf", ""))
     return {
         "request": request,
@@ -173,10 +192,10 @@ def _frame(request: Request, language: Language) -> dict[str, Any]:
 class _Names:
     """Names of parties and people, asked once per page. An id that may not be known stays an id."""
 
-    def __init__(self, site: Site, actor: Actor) -> None:
+    def __init__(self, site: Site, actor: Actor, language: Language) -> None:
         self._site, self._actor = site, actor
-        self._parties: dict[str, str] = {}
-        self._people: dict[str, str] = {}
+        self._parties: dict[str, str] = {name: _word(language, office) for name, office in OFFICES.items()}
+        self._people: dict[str, str] = {"system": self._parties["platform"], "anonymous": self._parties["public"]}
 
     def party(self, party_id: str) -> str:
         if party_id not in self._parties:
@@ -189,9 +208,9 @@ class _Names:
     def person(self, person_id: str | None) -> str:
         if not person_id:
             return "—"
-        if self._actor.roles <= {Role.PUBLIC}:  # who handled a case is told to those who have signed in
-            return _short_id(person_id)
         if person_id not in self._people:
+            if self._actor.roles <= {Role.PUBLIC}:  # who handled a case is told to those who have signed in
+                return _short_id(person_id)
             try:
                 access.require(self._actor, Permission.READ_PARTY_VIEW)
                 with self._site.db.reading() as tx:
@@ -234,8 +253,15 @@ def _moment(value: datetime | None) -> str:
 
 def _short_id(value: str) -> str:
     """The kind and the random end of an id; the full id stands in the title beside it."""
-    kind, dash, rest = value.rpartition("-")
-    return f"{kind}{dash}{rest[-ID_CHARS_SHOWN:]}"
+    name, colon, part = value.partition(":")
+    kind, dash, rest = name.rpartition("-")
+    return f"{kind}{dash}{rest[-ID_CHARS_SHOWN:]}{colon}{part}"
+
+
+def _brief(text: str, chars: int) -> str:
+    """The beginning of a text that must fit into a box; a remark in brackets at its end goes first."""
+    text = text.partition("（")[0] or text
+    return text if len(text) <= chars else f"{text[: chars - 1]}…"
 
 
 def _size(count: int) -> str:

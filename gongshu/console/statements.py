@@ -26,7 +26,8 @@ def examples_for(entitlement: Entitlement) -> tuple[Example, ...]:
     resource = entitlement.resources[0]
     found = []
     unit = ", ".join(f'"{column}"' for column in resource.policy.unit)
-    groups = [column for column in _columns(resource, Use.GROUP) if column in _columns(resource, Use.FILTER)]
+    ordered = set(_columns(resource, Use.RANK))  # dates and numbers make many small groups: categories come first
+    groups = sorted(_columns(resource, Use.GROUP), key=lambda column: column in ordered)
     if groups and unit:
         keys = ", ".join(groups[:2])
         found.append(

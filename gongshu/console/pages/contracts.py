@@ -60,6 +60,8 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
         ContractStatus.NEGOTIATING: terms.operator, ContractStatus.SIGNED_BY_OPERATOR: terms.consumer
     }  # fmt: skip
     was_performed = contract.performing_since is not None
+    is_side = actor.party in {terms.operator, terms.consumer}
+    sees_calls = was_performed and (is_side or access.may(actor, Permission.AUDIT_TRACE_READ))
     may_bill = access.may(actor, Permission.READ_BILLING_VIEW)
     may_hold_keys = access.may(actor, Permission.CONSUME_KEY_CREATE)
     return page(
@@ -67,7 +69,7 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
         way=contract_way(contract, translate(request)), next_signer=signers.get(contract.status), tier_rows=tier_rows,
         keys=delivery.list_keys(site, actor, contract_id, EVERY).rows if may_hold_keys else (),
         usage=_usage(request, contract) if was_performed else None,
-        calls=delivery.list_calls(site, actor, contract_id, PageRequest(limit=CALLS_SHOWN)).rows if was_performed else (),
+        calls=delivery.list_calls(site, actor, contract_id, PageRequest(limit=CALLS_SHOWN)).rows if sees_calls else (),
         statements=billing.list_statements(site, actor, EVERY, contract_id=contract_id).rows if may_bill else None,
         month=site.today().strftime("%Y-%m"),
     )  # fmt: skip

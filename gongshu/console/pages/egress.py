@@ -21,7 +21,7 @@ def list_outputs(request: Request, after: str = "", status: str = "") -> Respons
     """List the outputs that one may know of, or those with one status."""
     wanted = OutputStatus(status) if status in set(OutputStatus) else None
     listed = egress.list_outputs(site_of(request), actor_of(request), PageRequest(after=after), status=wanted)
-    return page(request, "outputs.html", listed=listed, status=status, statuses=tuple(OutputStatus))
+    return page(request, "outputs.html", listed=listed, chosen=status, statuses=tuple(OutputStatus))
 
 
 @router.get("/outputs/{output_id}")

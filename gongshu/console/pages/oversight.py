@@ -10,8 +10,8 @@ from gongshu.access.types import Permission
 from gongshu.audit import service as audit
 from gongshu.audit.types import Outcome
 from gongshu.base.paging import PageRequest
+from gongshu.console.drawing import draw_lifeline
 from gongshu.console.forms import Filled
-from gongshu.console.pictures import draw_lifeline
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.supervision import service as supervision
 
