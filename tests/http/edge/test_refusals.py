@@ -6,7 +6,8 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from gongshu.server import edge
+from gongshu.base.decisions import Kind, Rule, Text
+from gongshu.server import edge, problems
 from tests.http.edge.probe import SECRET_VALUE, assert_is_problem
 
 
@@ -110,3 +111,16 @@ def test_an_answer_that_breaks_off_breaks_the_connection(
     assert str(broken.value) in caplog.text
     assert SECRET_VALUE not in caplog.text
     assert broken.value.__context__ is None
+
+
+def test_every_kind_of_refusal_has_a_weight_a_status_and_an_exit_code() -> None:
+    assert set(problems.STATUS_OF) == set(problems.EXIT_CODE_OF) == set(Kind)
+    assert len(set(problems.EXIT_CODE_OF.values())) == len(Kind)
+    assert {problems.leading_kind((rule_of(kind).because(),)) for kind in Kind} == set(Kind)
+    both = (rule_of(Kind.INVALID).because(), rule_of(Kind.FORBIDDEN).because())
+    assert problems.leading_kind(both) is Kind.FORBIDDEN
+    assert problems.problem(both, instance="/")["status"] == 403
+
+
+def rule_of(kind: Kind) -> Rule:
+    return Rule(f"probe-{kind}", kind, Text("甲", "A"), Text("乙", "B"))
