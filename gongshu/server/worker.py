@@ -28,6 +28,7 @@ from gongshu.compute.types import JobStatus
 from gongshu.delivery import service as delivery
 from gongshu.egress import service as egress
 from gongshu.metering import service as metering
+from gongshu.registry import service as registry
 
 log = logging.getLogger("gongshu.worker")
 
@@ -53,6 +54,7 @@ class Worker:
         """Prepare; nothing runs yet."""
         self.site = site
         self._stop = threading.Event()
+        self._day: date | None = None
         config: DBOSConfig = {
             "name": "gongshu",
             "system_database_url": database_url,
@@ -113,7 +115,13 @@ class Worker:
                 started.add(job_id)
 
     def tick(self) -> None:
-        """Do what falls due: keep the gateways' snapshot fresh, collect sealed usage, then seal all waiting entries."""
+        """Do what falls due: keep the gateways' snapshot fresh, collect sealed usage, seal all waiting entries.
+
+        Once a day, registrations that were not renewed lapse (26号 art.15).
+        """
+        if self._day != self.site.today():
+            self._day = self.site.today()
+            _guarded("registry", lambda: registry.lapse_expired(self.site))
         _guarded("snapshot", lambda: delivery.publish_snapshot(self.site))
         _guarded("metering", lambda: metering.collect(self.site))
         _guarded("audit", lambda: audit.integrate(self.site))
