@@ -19,6 +19,7 @@ SPACE_EXTRA_BYTES = 12 << 30  # what interpreter, libraries and the stacks of th
 FILE_BYTES_MAX = 8 << 30
 OPEN_FILES_MAX = 4_096
 MATCHED = "matched.csv"
+DECOYS = 1  # the trusted side adds a random key, so that no digest of the whole set can be guessed
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -75,14 +76,14 @@ def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], Non
     fewest = task["thresholds"]["units_min"]
     keys = Path(order["keys"])
     rows = count_rows(keys)
-    if not fewest <= rows <= task["sides"][side]["rows_max"]:
+    if not fewest + DECOYS <= rows <= task["sides"][side]["rows_max"] + DECOYS:
         return {"failure": "joint-input-unfit"}
     limits = task["limits"]
     tell({"percent": 0, "phase": "connecting"})
     link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
     tell({"percent": 1, "phase": "meeting"})
     meeting.meet(link, side, digest)
-    allowed = (fewest, task["sides"][1 - side]["rows_max"])
+    allowed = (fewest + DECOYS, task["sides"][1 - side]["rows_max"] + DECOYS)
     session = meeting.open_session(link, side, digest, rows, allowed)
     talk = meeting.Talk(link, side, learners, lambda percent, phase: tell({"percent": percent, "phase": phase}))
     talk.tell(5, "agreed")
