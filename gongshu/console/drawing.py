@@ -22,7 +22,7 @@ KNOWN = {kind for _, _, kinds in STAGES for kind in kinds}
 
 BOX_WIDTH, BOX_HEIGHT = 188, 64
 GAP_X, GAP_Y, BAND_GAP, BAND_PADDING = 34, 12, 26, 14
-GUTTER = 96
+GUTTER = 118
 STACKED_MAX = 4
 
 Key = tuple[str, str]

@@ -288,7 +288,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             ResultCode.NO_RECORD,
         ),
     ),
-    ("yellow", (Grade.QUASI_IDENTIFIER)),
+    ("yellow", (Grade.QUASI_IDENTIFIER,)),
 )
 # Members of two enumerations may be equal as texts ("approved"), so the type belongs to the key.
 LABELS = {(type(member), member): text for member, text in _LABELS}

@@ -111,7 +111,11 @@ def _operator(site: Site, actor: Actor) -> Iterator[Task]:
         if grant.status is GrantStatus.ACTIVE and grant.id not in asked:
             title = ", ".join(grant.terms.purposes)
             yield Task(word("task", "Apply for a scenario"), title, f"/scenarios/apply?grant={grant.id}", "route")
-    for output in egress.list_outputs(site, actor, EVERY, status=OutputStatus.APPROVED).rows:
+    outputs = egress.list_outputs(site, actor, EVERY).rows
+    titles = {output.release: output.title for output in outputs}
+    for output in outputs:
+        if output.status is not OutputStatus.APPROVED:
+            continue
         yield Task(
             word("task", "Release the output"), output.title or output.id, f"/outputs/{output.id}", "rubber-stamp"
         )
@@ -120,7 +124,12 @@ def _operator(site: Site, actor: Actor) -> Iterator[Task]:
     used = {product.release_id for product in made}
     for release in egress.list_releases(site, actor, EVERY).rows:
         if release.id not in used:
-            yield Task(word("task", "Define a product"), release.files[0].name, f"/releases/{release.id}", "package")
+            yield Task(
+                word("task", "Define a product"),
+                titles.get(release.id) or release.id,
+                f"/releases/{release.id}",
+                "package",
+            )
     for product in made:
         if product.status is ProductStatus.ACTIVE and product.id not in listed:
             yield Task(word("task", "List the product"), product.title, f"/products/{product.id}", "tag")

@@ -2,28 +2,26 @@
 
 from fastapi import APIRouter
 
-from gongshu.console.pages import (
-    contracts,
-    door,
-    egress,
-    entitlements,
-    grants,
-    home,
-    jobs,
-    market,
-    oversight,
-    plans,
-    platform,
-    portal,
-    registrations,
-    resources,
-    scenarios,
-    statements,
-)
+from gongshu.console.pages.contracts import router as contracts
+from gongshu.console.pages.door import router as door
+from gongshu.console.pages.egress import router as egress
+from gongshu.console.pages.entitlements import router as entitlements
+from gongshu.console.pages.grants import router as grants
+from gongshu.console.pages.home import router as home
+from gongshu.console.pages.jobs import router as jobs
+from gongshu.console.pages.market import router as market
+from gongshu.console.pages.oversight import router as oversight
+from gongshu.console.pages.plans import router as plans
+from gongshu.console.pages.platform import router as platform
+from gongshu.console.pages.portal import router as portal
+from gongshu.console.pages.registrations import router as registrations
+from gongshu.console.pages.resources import router as resources
+from gongshu.console.pages.scenarios import router as scenarios
+from gongshu.console.pages.statements import router as statements
 
 router = APIRouter()
 for part in (
     home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, jobs, egress, market,
     contracts, statements, oversight, platform,
 ):  # fmt: skip
-    router.include_router(part.router)
+    router.include_router(part)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gongshu.base.decisions import Refused
+from gongshu.base.decisions import Reason, Refused
 from gongshu.base.ids import OutputId, ReleaseId
 from gongshu.base.paging import PageRequest
 from gongshu.console.forms import Filled
@@ -40,7 +40,7 @@ def show_output(request: Request, output_id: OutputId) -> Response:
 def preview_output(request: Request, output_id: OutputId, after: str = "") -> Response:
     """Show rows of a table to a reviewer; each look is in the log."""
     preview: Preview | None
-    reasons = ()
+    reasons: tuple[Reason, ...] = ()
     try:
         preview = egress.preview_output(
             site_of(request), actor_of(request), output_id, PageRequest(limit=PREVIEW_ROWS, after=after)
