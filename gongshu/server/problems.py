@@ -48,12 +48,16 @@ BODY_UNREADABLE = rule(
     fix_en="Send it in the format of the API document (JSON or form), in UTF-8.",
 )  # fmt: skip
 
-_SEVERITY = list(Kind)
+_WEIGHT = (
+    Kind.INTERNAL, Kind.UNAVAILABLE, Kind.UNAUTHENTICATED, Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.INVALID, Kind.CONFLICT,
+    Kind.LIMIT_EXCEEDED,
+)  # fmt: skip
+"""Which kind decides when there are several: whoever may not do it at all is told so first."""
 
 
 def leading_kind(reasons: tuple[Reason, ...]) -> Kind:
-    """Return the kind that decides the status: the first of the reasons, by the order of ``Kind`` when they differ."""
-    return min((reason.rule.kind for reason in reasons), key=_SEVERITY.index, default=Kind.INTERNAL)
+    """Return the kind of the reasons that decides the status."""
+    return min((reason.rule.kind for reason in reasons), key=_WEIGHT.index, default=Kind.INTERNAL)
 
 
 def problem(reasons: tuple[Reason, ...], *, instance: str) -> dict[str, Any]:

@@ -90,11 +90,17 @@ def text_of(schema: Schema) -> str:
     raise AssertionError(f"no text is known that fits {schema}; add one to TEXTS")
 
 
-def ask(client: TestClient, operation: Operation, document: dict[str, Any], headers: dict[str, str]) -> Any:
-    """Send the smallest request that has the right shape and return the answer."""
+def ask(
+    client: TestClient,
+    operation: Operation,
+    document: dict[str, Any],
+    headers: dict[str, str],
+    names: dict[str, str] | None = None,
+) -> Any:
+    """Send the smallest request that has the right shape and return the answer. ``names`` are ids for the path."""
     path, params = operation.path, {}
     for parameter in operation.spec.get("parameters", ()):
-        value = value_of(parameter["schema"], document)
+        value = (names or {}).get(parameter["name"]) or value_of(parameter["schema"], document)
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(value))
         elif parameter["in"] == "query" and parameter.get("required"):

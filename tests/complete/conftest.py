@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from examples.city import make_city
 from gongshu.access.types import Actor, Role
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.site import Site
@@ -13,11 +15,22 @@ from gongshu.parties import service as parties
 from gongshu.parties import store
 from gongshu.parties.types import Party, Person
 from gongshu.server.asgi import create_app
+from gongshu.server.demo import develop, market, supply
+from gongshu.server.demo.cast import set_up_cast
+from gongshu.server.demo.stage import Stage
 from gongshu.server.migrate import upgrade
 from gongshu.server.wiring import make_site
 
 Headers = dict[str, str]
-NOBODY: Headers = {}
+
+TABLES = {
+    "agreement_id": "agreement", "contract_id": "contract", "entitlement_id": "entitlement",
+    "grant_id": "authorization_grant", "job_id": "job", "key_id": "api_key", "listing_id": "listing",
+    "order_id": "product_order", "output_id": "output", "party_id": "party", "person_id": "person", "plan_id": "plan",
+    "product_id": "product", "registration_id": "registration", "release_id": "release", "resource_id": "resource",
+    "scenario_id": "scenario", "entry_id": "audit_entry",
+}  # fmt: skip
+"""Where an object of each kind that a path may name is kept."""
 
 
 class Town:
@@ -49,4 +62,31 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     upgrade(site)
     with TestClient(create_app(site)) as client:
         yield Town(site, client)
+    site.db.close()
+
+
+@pytest.fixture(scope="package")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, dict[str, str]]]:
+    """Give a town in which the story was played up to the signed contract, and one object of each kind."""
+    home = tmp_path_factory.mktemp("lived-in") / "var"
+    site = make_site(home, is_demo=True)
+    upgrade(site)
+    city = make_city(home / "city", enterprises=2_000, people=40)
+    stage = Stage(site=site, people=set_up_cast(site), say=lambda _line: None)
+    supply.ingest(stage, city.enterprise_files, city.people_files)
+    supply.register(stage)
+    supply.authorize(stage)
+    develop.apply_for_scenario(stage)
+    develop.compute_for_real(stage)
+    develop.review(stage)
+    market.sell(stage)
+    with site.db.reading() as tx:
+        names = {
+            name: str(tx.execute(text(f"SELECT id FROM {table} LIMIT 1")).scalar_one())
+            for name, table in TABLES.items()
+        }
+        names["code"] = str(tx.execute(text("SELECT code FROM registration WHERE code <> ''")).scalar_one())
+    names |= {"number": "1", "relation": "enterprise"}
+    with TestClient(create_app(site)) as client:
+        yield Town(site, client), names
     site.db.close()

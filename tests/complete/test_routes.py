@@ -27,7 +27,7 @@ OPEN_TO_ALL = {
     "GET /api/v1/listings": "the market is open",
     "GET /api/v1/parties": "the directory of organisations is open",
     "GET /api/v1/publicity": "publicity asks the public for objections (26号)",
-    "GET /api/v1/registrations": "registrations in force are published (26号)",
+    "GET /api/v1/registrations": "lists what the caller may read; for nobody in particular that is nothing",
     "GET /api/v1/resources": "the catalogue of resources is open; their data are not",
     "GET /api/v1/tlog/checkpoint": "the same checkpoint as C2SP tlog-tiles asks",
 }
