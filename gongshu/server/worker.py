@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
