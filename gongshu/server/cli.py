@@ -1,6 +1,7 @@
 """The command line: ``gongshu <command>``. Parses, calls one function, turns a refusal into words and an exit code."""
 
 import argparse
+import gc
 import json
 import logging
 import sys
@@ -36,6 +37,7 @@ def _serve(settings: Settings, _args: argparse.Namespace) -> int:
     from gongshu.server.asgi import create_app  # noqa: PLC0415 - other commands start faster without it
 
     app = create_app(open_site(settings))
+    gc.freeze()  # what is loaded now stays: the gate's short-lived trees are then collected without walking over it
     uvicorn.run(app, host=settings.host, port=settings.console_port, log_level="warning", server_header=False)
     return 0
 

@@ -23,6 +23,7 @@ from gongshu.compute.rules.terms import (
     derive,
     paren,
     poison,
+    sql_type,
 )
 
 
@@ -31,7 +32,7 @@ def _wide(term: Term) -> exp.Expression:
     node: exp.Expression = term.emit(Form.VALUE)
     if term.data_type is not DataType.INTEGER or term.is_constant:
         return node
-    return exp.Cast(this=node, to=exp.DataType.build("INT128"))
+    return exp.Cast(this=node, to=sql_type("INT128"))
 
 
 def _within_range(scope: Scope, term: Term, operator: str) -> Term:
@@ -102,7 +103,7 @@ def _shifted(scope: Scope, node: exp.Expression, operator: str) -> Term:
     def emit() -> exp.Expression:
         span = exp.Interval(this=exp.Literal.string(str(amount)), unit=exp.Var(this=unit.removesuffix("s").upper()))
         moved = attempt(kind(this=left.emit(Form.VALUE), expression=span))
-        return exp.TryCast(this=moved, to=exp.DataType.build(functions.WRITTEN_TYPES[left.data_type or DataType.DATE]))
+        return exp.TryCast(this=moved, to=sql_type(functions.WRITTEN_TYPES[left.data_type or DataType.DATE]))
 
     return derive(
         operator, (left,), data_type=left.data_type, shape=Shape.AFFINE, emit=emit, extra=("interval", unit, amount)
@@ -138,7 +139,7 @@ def _quotient(scope: Scope, node: exp.Expression) -> Term:
 
     def emit() -> exp.Expression:
         # DuckDB's "/" of floating-point numbers; division by zero gives NULL.
-        top, bottom = (exp.Cast(this=t.emit(Form.VALUE), to=exp.DataType.build("DOUBLE")) for t in (left, right))
+        top, bottom = (exp.Cast(this=t.emit(Form.VALUE), to=sql_type("DOUBLE")) for t in (left, right))
         return paren(exp.Div(this=top, expression=bottom, typed=False, safe=False))
 
     if right.is_constant and not left.is_constant and right.number:

@@ -25,6 +25,7 @@ from gongshu.compute.rules.terms import (
     conjunction,
     need_filter,
     poison,
+    sql_type,
 )
 from gongshu.policies.types import Use
 
@@ -123,8 +124,8 @@ def aligned(scope: Scope, operator: str, left: Term, right: Term) -> tuple[Term,
 
 
 def _as_time(term: Term, data_type: DataType | None) -> Term:
-    written = exp.DataType.build(functions.WRITTEN_TYPES[data_type or DataType.DATE])
-    emit = lambda _: exp.TryCast(this=term.emit(Form.VALUE), to=written.copy())  # noqa: E731
+    written = functions.WRITTEN_TYPES[data_type or DataType.DATE]
+    emit = lambda _: exp.TryCast(this=term.emit(Form.VALUE), to=sql_type(written))  # noqa: E731
     return replace(term, emit=emit, data_type=data_type, mark=("time", term.mark))
 
 

@@ -38,6 +38,7 @@ from gongshu.compute.rules.terms import (
     parts_of,
     poison,
     union,
+    sql_type,
 )
 
 Handler = Callable[[Scope, exp.Expression], Term]
@@ -152,7 +153,7 @@ def _cast(scope: Scope, node: exp.Expression) -> Term:
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function="CAST", expected="DECIMAL(18, 2)")
         return poison(data_type)
     written = f"DECIMAL({', '.join(sizes)})" if sizes else name
-    emit = lambda: exp.TryCast(this=inner.emit(Form.VALUE), to=exp.DataType.build(written, dialect="duckdb"))  # noqa: E731
+    emit = lambda: exp.TryCast(this=inner.emit(Form.VALUE), to=sql_type(written))  # noqa: E731
     made = derive("CAST", (inner,), data_type=data_type, emit=emit, shape=_cast_shape(inner, name), extra=(written,))
     return replace(made, number=inner.number if data_type in NUMERIC else None)
 
@@ -345,7 +346,7 @@ def _rounded(scope: Scope, node: exp.Expression) -> Term:
 
     def emit() -> exp.Expression:
         rounded = call("date_trunc", exp.Literal.string(unit), inner.emit(Form.VALUE))
-        return exp.TryCast(this=rounded, to=exp.DataType.build(written))
+        return exp.TryCast(this=rounded, to=sql_type(written))
 
     return derive("DATE_TRUNC", (inner,), data_type=inner.data_type, shape=Shape.AFFINE, emit=emit, extra=(unit,))
 

@@ -170,7 +170,7 @@ def _using(scope: Scope, joins: Joins, before: list[Instance], instance: Instanc
         return Term(None, ("refused",), lambda _: exp.Boolean(this=True), is_constant=True)
     (left_instance, i), (_, j) = left[0], right[0]
     instance.merged.add(j)
-    first, second = left_instance.terms[i], instance.terms[j]
+    first, second = left_instance.term(i), instance.term(j)
     joins.add(first, second)
     return compare(scope, exp.EQ, first, second)
 

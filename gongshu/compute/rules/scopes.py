@@ -37,9 +37,12 @@ class TooLargeError(Exception):
     """The statement needs more steps than are allowed."""
 
 
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
 def fold(name: str) -> str:
     """Return ``name`` as DuckDB compares identifiers, quoted or not: ASCII letters without case."""
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+    return name.translate(_LOWER)
 
 
 class Source(Protocol):
@@ -205,7 +208,18 @@ class Instance:
         self.alias, self.name, self.source = alias, name, source
         self.first_unit, self.is_optional = first_unit, is_optional
         self.merged: set[int] = set()  # columns that USING or NATURAL merged into those of the left side
-        self.terms = tuple(self._leaf(index, inner) for index, (_, inner) in enumerate(source.columns))
+        self._terms: dict[int, Term] = {}
+
+    def term(self, index: int) -> Term:
+        """Return a column as it stands here. Made at first use: wide relations cost what is used of them."""
+        if index not in self._terms:
+            self._terms[index] = self._leaf(index, self.source.columns[index][1])
+        return self._terms[index]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Every column as it stands here."""
+        return tuple(self.term(index) for index in range(len(self.source.columns)))
 
     def _leaf(self, index: int, inner: Term) -> Term:
         shown = f"{self.name}.{self.source.columns[index][0]}" if self.name else self.source.columns[index][0]
@@ -277,7 +291,7 @@ class Scope:
 
     def _columns(self, wanted: str, table: str | None) -> list[Term]:
         return [
-            instance.terms[index]
+            instance.term(index)
             for instance in self.instances
             if table is None or fold(instance.name) == table
             for index, (name, _) in enumerate(instance.source.columns)

@@ -220,7 +220,7 @@ def _star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
         scope.gate.only(node)
         instances = scope.instances
     return [
-        (name, scope.keys.get(i.terms[index].mark, i.terms[index]))
+        (name, scope.keys.get(i.term(index).mark, i.term(index)))
         for i in instances
         for index, (name, _) in enumerate(i.source.columns)
         if index not in i.merged
@@ -450,7 +450,7 @@ def _read_set(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
     scope.add(united, "")
     joins = read_from(scope, exp.Select(), lambda _: united, lambda _: united)
     rows = _Rows(scope, None, joins, united.hidden, united.indirect)
-    items = tuple((name, scope.instances[0].terms[i]) for i, (name, _) in enumerate(united.columns))
+    items = tuple((name, scope.instances[0].term(i)) for i, (name, _) in enumerate(united.columns))
     if is_distinct and is_row_level:
         return _grouping(rows, node, items, "UNION")
     shown = _shown(scope, node, items)
@@ -478,7 +478,7 @@ def released_column(scope: Scope, node: exp.Expression, place: str, *, is_single
         scope.gate.findings.add(SUBQUERY_NOT_RELEASED, place=place)
         return poison()
     instance = Instance(scope.gate.fresh("r"), "", source, 0)
-    term = instance.terms[0]
+    term = instance.term(0)
 
     def emit(_: Form) -> exp.Expression:
         items = [exp.Alias(this=term.emit(Form.VALUE), alias=quoted("v"))]

@@ -20,7 +20,7 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.relations import Selected, Shown, lineage_of
 from gongshu.compute.rules.scopes import Demands, Gate, Instance, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
-from gongshu.compute.rules.terms import Findings, Term
+from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
 from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation, Stage
 from gongshu.policies.types import Thresholds, Use
 
@@ -49,6 +49,9 @@ def decide_query(relations: tuple[Relation, ...], limits: Thresholds, sql: str) 
         pass
     except RecursionError:
         findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
+    finally:
+        let_go(tree)
+        gate.drafts.clear()
     return Denied(tuple(findings.reasons[:REASONS_MAX]))
 
 
@@ -112,7 +115,7 @@ def _write(gate: Gate, source: Source) -> GovernedQuery:
     names = tuple(name for name, _ in source.columns)
     if not isinstance(source, Selected):
         source = _wrapped(gate, source)
-    sql = source.select(names).sql(dialect="duckdb")
+    sql = written_sql(source.select(names))
     lineage = tuple(ColumnLineage(name, *lineage_of(source, term)) for name, term in source.columns)
     projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
     return GovernedQuery(
@@ -128,14 +131,12 @@ def _stages(gate: Gate) -> tuple[Stage, ...]:
         thresholds.with_complement(d, gate.thresholds) if has_totals and d.is_guarded and d.keys else d.query
         for d in gate.drafts
     )
-    return tuple(
-        Stage(draft.name, query.sql(dialect="duckdb")) for draft, query in zip(gate.drafts, queries, strict=True)
-    )
+    return tuple(Stage(draft.name, written_sql(query)) for draft, query in zip(gate.drafts, queries, strict=True))
 
 
 def _wrapped(gate: Gate, source: Source) -> Selected:
     instance = Instance(gate.fresh("r"), "", source, 0)
-    items = tuple((name, instance.terms[i]) for i, (name, _) in enumerate(source.columns))
+    items = tuple((name, instance.term(i)) for i, (name, _) in enumerate(source.columns))
 
     def write(select: exp.Select) -> None:
         select.set("from_", exp.From(this=instance.emit()))

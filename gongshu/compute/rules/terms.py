@@ -6,6 +6,7 @@ A ``Term`` is made from the tree of a statement and never holds a piece of its t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, cast
 
 from sqlglot import exp
@@ -138,6 +139,30 @@ def quoted(name: str) -> exp.Identifier:
 def column(table: str, name: str) -> exp.Expression:
     """Return ``"table"."name"``."""
     return exp.Column(this=quoted(name), table=quoted(table))
+
+
+@cache
+def _built(name: str) -> exp.DataType:
+    return exp.DataType.build(name, dialect="duckdb")
+
+
+def sql_type(name: str) -> exp.Expression:
+    """Return a fresh node of a type written in DuckDB's dialect."""
+    built = _built(name)
+    return exp.DataType(this=built.this, expressions=[size.copy() for size in built.expressions], nested=False)
+
+
+def written_sql(node: exp.Expression) -> str:
+    """Return the text of a tree that nobody needs any more."""
+    text = node.sql(dialect="duckdb", copy=False)
+    let_go(node)
+    return text
+
+
+def let_go(node: exp.Expression) -> None:
+    """Cut the ways back from child to parent, so that a tree is freed at once and not by a collection later."""
+    for part in tuple(node.walk()):
+        part.parent = None
 
 
 def conjunction(tests: Iterable[Any]) -> exp.Expression:

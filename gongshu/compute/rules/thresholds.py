@@ -14,7 +14,7 @@ from sqlglot import exp
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
-from gongshu.compute.rules.terms import Form, Term, conjunction, distinct, paren, parts_of, quoted
+from gongshu.compute.rules.terms import Form, Term, conjunction, distinct, paren, parts_of, quoted, sql_type
 from gongshu.policies.types import Thresholds
 
 SOURCE, MAIN, PER, GUARD = "rows:", "main:", "per:", "guard:"
@@ -165,21 +165,21 @@ def _quantile(wanted: Wanted, argument: str, reach: Cell) -> exp.Expression:
 
 
 def _double(node: exp.Expression) -> exp.Expression:
-    return exp.Cast(this=node, to=exp.DataType.build("DOUBLE"))
+    return exp.Cast(this=node, to=sql_type("DOUBLE"))
 
 
 def _moment(seconds: exp.Expression) -> exp.Expression:
     micros = exp.Mul(this=paren(seconds), expression=exp.Literal.number(1_000_000))
-    return fn("make_timestamp", exp.Cast(this=paren(micros), to=exp.DataType.build("BIGINT")))
+    return fn("make_timestamp", exp.Cast(this=paren(micros), to=sql_type("BIGINT")))
 
 
 def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression:
     if family(data_type) == Family.TIME:
         month = fn("date_trunc", exp.Literal.string("month"), _moment(node))
-        return exp.TryCast(this=month, to=exp.DataType.build("DATE"))
+        return exp.TryCast(this=month, to=sql_type("DATE"))
     digits = fn("floor", fn("log10", fn("abs", node)))
     places = exp.Cast(
-        this=exp.Sub(this=exp.Literal.number(SIGNIFICANT_DIGITS - 1), expression=digits), to=exp.DataType.build("INT")
+        this=exp.Sub(this=exp.Literal.number(SIGNIFICANT_DIGITS - 1), expression=digits), to=sql_type("INT")
     )
     is_plain = exp.Or(
         this=exp.Is(this=node.copy(), expression=exp.Null()), expression=exp.EQ(this=node.copy(), expression=number(0))
