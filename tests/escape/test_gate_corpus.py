@@ -1,5 +1,7 @@
 """No hostile statement yields a value of a column without ``reveal``, or a group under the threshold."""
 
+from collections.abc import Iterator
+
 import duckdb
 import pytest
 
@@ -10,8 +12,9 @@ from tests.governed import RELATIONS, THRESHOLDS, open_engine, run
 
 
 @pytest.fixture(scope="module")
-def engine() -> duckdb.DuckDBPyConnection:
-    return open_engine(400)
+def engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_engine(400) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(("sql", "expected"), CORPUS, ids=[sql[:100] for sql, _ in CORPUS])

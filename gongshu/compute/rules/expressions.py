@@ -37,8 +37,8 @@ from gongshu.compute.rules.terms import (
     paren,
     parts_of,
     poison,
-    union,
     sql_type,
+    union,
 )
 
 Handler = Callable[[Scope, exp.Expression], Term]

@@ -1,0 +1,98 @@
+"""The gate, jobs and synthetic rows through the API as it is wired."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from gongshu.access.types import Actor, Role
+from gongshu.audit import service as audit
+from gongshu.base.ids import JobId
+from gongshu.base.paging import PageRequest
+from gongshu.base.site import Site
+from gongshu.compute import service as compute
+from gongshu.parties import service as parties
+from gongshu.parties import store as parties_store
+from gongshu.parties.types import Party, Person
+from gongshu.server.asgi import create_app
+from tests.governed_site import AUDITOR, DEVELOPER, ENTITLEMENT, OPERATOR, STRANGER, settle
+
+Ask = Callable[..., Any]
+BASE = f"/entitlements/{ENTITLEMENT}"
+BY_REGION = "SELECT 地区 AS region, count(*) AS n FROM enterprise GROUP BY 地区 ORDER BY region"
+
+
+@pytest.fixture
+def ask(sqlite_site: Site) -> Iterator[Ask]:
+    """Give a function that sends a request as somebody and checks the status of the answer."""
+    site, tokens = sqlite_site, {}
+    settle(site)
+    with site.db.transaction() as tx:
+        for number, actor in enumerate((DEVELOPER, STRANGER, AUDITOR, OPERATOR)):
+            parties_store.PARTIES.add(tx, Party(actor.party, actor.party, f"{number:018d}", frozenset(Role), "350100"))
+            parties_store.PEOPLE.add(tx, Person(actor.person, actor.party, actor.name, actor.person, actor.roles))
+    for actor in (DEVELOPER, STRANGER, AUDITOR, OPERATOR):
+        tokens[actor.person] = parties.create_token(site, actor, label="test")[0]
+    with TestClient(create_app(site)) as client:
+
+        def send(actor: Actor, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
+            headers = {"Authorization": f"Bearer {tokens[actor.person]}"}
+            answer = client.request(method, f"/api/v1{path}", json=body, headers=headers)
+            assert answer.status_code == expect, answer.text
+            return answer.json()
+
+        yield send
+
+
+def test_a_developer_explains_tries_submits_and_looks(ask: Ask, sqlite_site: Site) -> None:
+    found = ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": BY_REGION})
+    assert found["permitted"]
+    assert found["query"]["outputs"] == ["region", "n"]
+    tried = ask(DEVELOPER, "POST", f"{BASE}/sql/try", {"sql": BY_REGION})
+    assert tried["columns"] == ["region", "n"]
+    job = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", {"title": "分布", "sql": BY_REGION}, expect=201)
+    assert job["status"] == "submitted"
+    compute.run_job(sqlite_site, JobId(job["id"]))
+    done = ask(AUDITOR, "GET", f"/jobs/{job['id']}")
+    assert (done["status"], done["report"]["rows"]) == ("succeeded", 5)
+    assert [row["id"] for row in ask(OPERATOR, "GET", "/jobs")["rows"]] == [job["id"]]
+
+
+def test_a_refused_statement_names_column_operator_and_fix(ask: Ask, sqlite_site: Site) -> None:
+    sql = "SELECT 企业名称, max(注册资本) FROM enterprise GROUP BY 企业名称"
+    found = ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": sql})
+    assert [reason["code"] for reason in found["reasons"]] == ["group-missing", "rank-missing"]
+    assert found["reasons"][0]["facts"] == {"column": "enterprise.企业名称", "operator": "GROUP BY"}
+    assert found["reasons"][0]["fix_zh"]
+    problem = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", {"title": "x", "sql": sql}, expect=422)
+    assert [reason["code"] for reason in problem["reasons"]] == ["group-missing", "rank-missing"]
+    outcomes = [entry.outcome.value for entry in audit.list_entries(sqlite_site, AUDITOR, PageRequest()).rows]
+    assert outcomes.count("denied") == 2
+
+
+def test_a_verification_is_submitted(ask: Ask) -> None:
+    fields = [
+        {"name": "code", "column": "信用代码", "is_key": True},
+        {"name": "name", "column": "企业名称"},
+    ]
+    body = {"title": "核验", "relation": "enterprise", "fields": fields}
+    job = ask(DEVELOPER, "POST", f"{BASE}/jobs/verification", body, expect=201)
+    assert job["plan"]["verification"]["fields"][0]["is_key"]
+    del fields[0]
+    problem = ask(DEVELOPER, "POST", f"{BASE}/jobs/verification", body, expect=422)
+    assert "verification-key-count" in [reason["code"] for reason in problem["reasons"]]
+
+
+def test_synthetic_rows_are_paged_by_seed(ask: Ask) -> None:
+    path = f"{BASE}/relations/enterprise/synthetic-rows?seed=3&rows=4"
+    rows = ask(DEVELOPER, "GET", path)
+    assert len(rows["rows"]) == 4
+    assert ask(DEVELOPER, "GET", path) == rows
+
+
+def test_others_learn_nothing(ask: Ask) -> None:
+    ask(STRANGER, "POST", f"{BASE}/sql/explain", {"sql": BY_REGION}, expect=404)
+    ask(STRANGER, "POST", f"{BASE}/jobs/sql", {"title": "x", "sql": BY_REGION}, expect=404)
+    ask(OPERATOR, "POST", f"{BASE}/jobs/sql", {"title": "x", "sql": BY_REGION}, expect=403)
+    ask(STRANGER, "GET", "/jobs/absent", expect=404)
