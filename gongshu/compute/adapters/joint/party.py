@@ -5,6 +5,7 @@ it works on in ``/tmp``, which is the scratch folder here and is removed with it
 library may wait for ever, or end its process outright, when the peer is gone.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -13,7 +14,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ PROGRAM = f"import sys; sys.path.insert(0, '{INSIDE}'); from {PACKAGE.replace('/
 MATCHED = "matched.csv"
 LINE_BYTES_MAX = 4_096
 START_SECONDS = 60
+LEAVE_SECONDS = 5
 DEFENCES = ("joint-protocol", "limits", "namespaces")
 
 
@@ -126,7 +127,7 @@ def _order(run: PartyRun, station: Station) -> bytes:
     }).encode()  # fmt: skip
 
 
-@contextmanager
+@contextlib.contextmanager
 def _node(run: PartyRun, station: Station) -> Iterator[subprocess.Popen[bytes]]:
     order = _order(run, station)
     process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -154,6 +155,9 @@ def run_party(run: PartyRun, station: Station, tell: Callable[[Progress], None] 
         shutil.copyfile(run.keys, run.scratch / "keys.csv")
         with _node(run, station) as process:
             told = _follow(process, run, tell)
+            if not told.code:  # let it take leave: the peer may still be listening
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(LEAVE_SECONDS)
     except FileNotFoundError:
         told = Told(code="joint-input-unfit" if not run.keys.exists() else "joint-environment-missing")
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ from spu import libspu
 
 PROTOCOL = "gongshu-joint/1"
 SALT_BYTES = 32
+GOODBYE = "goodbye"
 HELLO_CHARACTERS_MAX = 1_000
 RETRIES = 2
 RETRY_MS = 500
@@ -94,6 +95,12 @@ def open_session(link: Any, side: int, digest: str, rows: int, allowed: tuple[in
     first, second = pair if side == 0 else reversed(pair)
     salt = hashlib.sha256(f"{digest}:{first[1]}:{second[1]}".encode()).digest()
     return Session((first[0], second[0]), salt)
+
+
+def part(link: Any) -> None:
+    """Wait until both sides are done: neither takes its outcome and leaves the other waiting."""
+    if link.all_gather(GOODBYE) != [GOODBYE] * 2:
+        raise PeerDiffersError
 
 
 def _exchange(link: Any, side: int, ours: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A JSON order on standard input; JSON lines on standard output: ``{"percent", "ph
 ``{"outcome": …}`` or ``{"failure": code}``. No line holds a key or a message of the library.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -65,8 +66,10 @@ def count_rows(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
 
 
-def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], None]], None]) -> dict[str, Any]:
-    """Do what the document says and return the outcome for this side."""
+def run(
+    order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], None]], None]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Do what the document says; return the outcome for this side and how to leave the peer."""
     from gongshu.compute.adapters.joint.node import meeting  # noqa: PLC0415 - SPU is loaded under the limits
 
     text = order["document"].encode()
@@ -77,7 +80,7 @@ def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], Non
     keys = Path(order["keys"])
     rows = count_rows(keys)
     if not fewest + DECOYS <= rows <= task["sides"][side]["rows_max"] + DECOYS:
-        return {"failure": "joint-input-unfit"}
+        return {"failure": "joint-input-unfit"}, lambda: None
     limits = task["limits"]
     tell({"percent": 0, "phase": "connecting"})
     link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
@@ -89,8 +92,8 @@ def run(order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], Non
     talk.tell(5, "agreed")
     is_intersection = task["kind"] == "intersection"
     outcome = _intersect(order, talk, fewest, listen) if is_intersection else _add_up(task, order, talk, session)
-    link.stop_link()
-    return {"outcome": outcome | {"rows": session.rows}}
+    meeting.part(link)
+    return {"outcome": outcome | {"rows": session.rows}}, link.stop_link
 
 
 def _intersect(
@@ -131,17 +134,21 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     limit_myself(order["memory_bytes_max"])
     tell, listen = take_stdout()
+    leave: Callable[[], None] = lambda: None  # noqa: E731 - replaced by the link's
     try:
-        answer = run(order, tell, listen)
+        answer, leave = run(order, tell, listen)
     except Exception as error:  # noqa: BLE001 - told by name alone: a message may hold anything
         answer = {"failure": _code(error)}
     tell(answer)
+    with contextlib.suppress(Exception):  # the peer may be gone by now; both are done
+        leave()
     os._exit(0)  # nothing is left to tidy, and the library's threads may wait for a peer that has gone
 
 
 def _code(error: Exception) -> str:
     return {
-        "PeerDiffersError": "joint-peer-differs", "InputUnfitError": "joint-input-unfit",
+        "PeerDiffersError": "joint-peer-differs", "UnicodeDecodeError": "joint-peer-differs",
+        "InputUnfitError": "joint-input-unfit",
         "OverfullError": "joint-input-unfit", "MemoryError": "joint-memory-exceeded",
         "FileNotFoundError": "joint-input-unfit",
     }.get(type(error).__name__, "joint-broken-off")  # fmt: skip
