@@ -29,7 +29,7 @@ from gongshu.base.site import Site
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import answers
-from gongshu.server.problems import BODY_TOO_LARGE, BODY_UNREADABLE, CSRF_MISSING, STATUS_OF, problem_response
+from gongshu.server.problems import BODY_TOO_LARGE, BODY_UNREADABLE, CSRF_MISSING, NUL_SENT, STATUS_OF, problem_response
 
 log = logging.getLogger("gongshu")
 
@@ -40,6 +40,7 @@ UPLOAD_BYTES_MAX = 4_000_000_000
 """Of a form with files, from somebody who has signed in. It goes to disk as it comes."""
 CHUNK_BYTES = 1 << 16
 DIGITS_MAX = 18
+FORM = "application/x-www-form-urlencoded"
 FORM_FIELDS_MAX = 1000
 STALE_AFTER_MINUTES = 30
 KEPT_HOURS = 24
@@ -199,6 +200,9 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the body into ``state["body"]`` and hand it out again to the layers within."""
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await _refuse(scope, receive, send, NUL_SENT.because())
+            return
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
@@ -222,8 +226,18 @@ class Bounded:
             if is_too_large:
                 await _refuse(scope, receive, send, BODY_TOO_LARGE.because(bytes_max=bytes_max))
                 return
+            if size <= BODY_BYTES_MAX and not holds_files and _holds_nul(body, _media_type(headers)):
+                await _refuse(scope, receive, send, NUL_SENT.because())
+                return
             _state(scope)["body"] = body
             await self.app(scope, _replay(body, receive), send)
+
+
+def _holds_nul(body: IO[bytes], media_type: str) -> bool:
+    """Whether JSON or a form spells the character NUL, which no name has and PostgreSQL cannot hold."""
+    body.seek(0)
+    text = body.read()
+    return b"\0" in text or (b"%00" if media_type == FORM else b"\\u0000") in text
 
 
 async def _write(body: IO[bytes], chunk: bytes) -> None:
@@ -277,7 +291,7 @@ class RefuseForgery:
             is_foreign = headers.get("sec-fetch-site", "") == "cross-site" and "authorization" not in headers
             return CSRF_MISSING.because() if is_foreign else None
         given = headers.get("x-csrf-token", "")
-        if not given and _media_type(headers) == "application/x-www-form-urlencoded":
+        if not given and _media_type(headers) == FORM:
             try:
                 form = parse_qs(_text_of(state["body"]), max_num_fields=FORM_FIELDS_MAX)
             except ValueError:

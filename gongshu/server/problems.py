@@ -47,6 +47,10 @@ BODY_UNREADABLE = rule(
     fix_zh="请按接口说明的格式（JSON 或表单）发送，编码为 UTF-8。",
     fix_en="Send it in the format of the API document (JSON or form), in UTF-8.",
 )  # fmt: skip
+NUL_SENT = rule(
+    "nul-sent", Kind.INVALID, zh="请求中含有空字符（NUL）。", en="The request holds the character NUL.",
+    fix_zh="请去掉该字符后重试。", fix_en="Leave the character out.",
+)  # fmt: skip
 
 _WEIGHT = (
     Kind.INTERNAL, Kind.UNAVAILABLE, Kind.UNAUTHENTICATED, Kind.NOT_FOUND, Kind.FORBIDDEN, Kind.INVALID, Kind.CONFLICT,

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from starlette.testclient import TestClient
 
@@ -103,8 +104,8 @@ def ask(
         value = (names or {}).get(parameter["name"]) or value_of(parameter["schema"], document)
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(value))
-        elif parameter["in"] == "query" and parameter.get("required"):
-            params[parameter["name"]] = value
+        elif parameter["in"] == "query" and (parameter.get("required") or parameter["name"] in (names or {})):
+            params[parameter["name"]] = value if (names or {}).get(parameter["name"]) else quote(str(value))
     contents = operation.spec.get("requestBody", {}).get("content", {})
     body: dict[str, Any] = {}
     for kind, content in contents.items():
@@ -113,7 +114,8 @@ def ask(
             body["json"] = value
         else:
             body.update(form_of(value, content["schema"], document))
-    return client.request(operation.method, path, params=params, headers=headers, **body)
+    query = "&".join(f"{name}={value}" for name, value in params.items())
+    return client.request(operation.method, f"{path}?{query}" if query else path, headers=headers, **body)
 
 
 def form_of(value: dict[str, Any], schema: Schema, document: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,30 @@ def test_strangers_upload_no_files(client: TestClient, probe: Probe) -> None:
     assert probe.done == 0
 
 
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+
+
+@pytest.mark.parametrize(
+    ("asked", "content"),
+    [
+        (("count%00", JSON), b""), (("count?a=%00", JSON), b""), (("count", FORM), b"a=b%00c"),
+        (("count", JSON), b"a\0c"), (("field", JSON), b'{"amount": 1, "uses": {"a\\u0000": 1}}'),
+    ],
+)  # fmt: skip
+def test_the_character_nul_is_refused_wherever_it_stands(
+    client: TestClient, probe: Probe, bearer: dict[str, str], asked: tuple[str, str], content: bytes
+) -> None:
+    headers = {**bearer, "Content-Type": asked[1]}
+    answer = client.post(f"/api/v1/probe/{asked[0]}", content=content, headers=headers)
+    assert assert_is_problem(answer)["code"] == "nul-sent"
+    assert probe.done == 0
+
+
+def test_sql_that_looks_like_nul_is_none(client: TestClient, bearer: dict[str, str]) -> None:
+    body = {"amount": 1, "uses": {"LIKE '%00%'": 1}}
+    assert client.post("/api/v1/probe/field", json=body, headers=bearer).json() == 1
+
+
 def test_a_connection_that_ends_early_changes_nothing(
     client: TestClient, probe: Probe, cookie: dict[str, str], csrf: str
 ) -> None:
