@@ -84,7 +84,7 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT arg_min(no_text, no_int) FROM people", "listing-refused"),
     ("SELECT string_agg(no_text, ',') FROM people", "listing-refused"),
     ("SELECT mode(no_text) FROM people", "listing-refused"),
-    ("SELECT histogram(no_text) FROM people", "function-unknown"),
+    ("SELECT histogram(no_text) FROM people", "listing-refused"),
     ("SELECT first(no_text ORDER BY no_int) FROM people", "listing-refused"),
     ("SELECT people FROM people", "column-unknown"),
     ("SELECT p FROM people p", "column-unknown"),

@@ -130,6 +130,20 @@ def test_an_input_that_is_too_long_is_named() -> None:
     assert verification.missing_fields(found, {"key": "x" * 1001, "other": "1"}) == ("key",)
 
 
+def test_a_record_is_found_by_the_spelling_of_an_input() -> None:
+    found = definition(KEY, OTHER, EXTRA)
+    typed = verification.decide_definition(RELATIONS, found).value_or_raise()
+    made = verification.record_of(typed, b"k" * 32, ("示例 1", 10, None))
+    assert made is not None
+    key_hash, given = verification.lookup_hashes(typed, b"k" * 32, {"key": "示例１", "other": "10.0"})
+    assert made[0] == key_hash
+    assert verification.compare_records((made[1],), given) is ResultCode.MATCH
+    _, wrong = verification.lookup_hashes(typed, b"k" * 32, {"key": "示例１", "other": "10", "extra": "0"})
+    assert verification.compare_records((made[1],), wrong) is ResultCode.MISMATCH
+    header = verification.header_of(typed, verification.salt_of(b"s" * 32, "digest"))
+    assert len(header[1]) == len(made[1])
+
+
 # ----------------------------------------------------------------------------------------------------------- jobs
 
 

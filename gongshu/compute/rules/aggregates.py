@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
-from gongshu.compute.rules.expressions import bind, handles, value
+from gongshu.compute.rules.expressions import anonymous, bind, handles, value
 from gongshu.compute.rules.functions import Aggregate, AggregateClass, Family, family
 from gongshu.compute.rules.refusals import (
     AGGREGATE_MISPLACED,
@@ -31,6 +31,12 @@ def inner_scope(scope: Scope, place: str) -> Scope:
 @handles(*functions.AGGREGATES)
 def _aggregate(scope: Scope, node: exp.Expression) -> Term:
     return aggregate(scope, node, functions.AGGREGATES[type(node)], None)
+
+
+@handles(exp.Anonymous)
+def _anonymous(scope: Scope, node: exp.Expression) -> Term:
+    known = known_aggregate(node)
+    return aggregate(scope, node, known, None) if known is not None else anonymous(scope, node)
 
 
 @handles(exp.Filter)

@@ -307,8 +307,8 @@ def _log(scope: Scope, node: exp.Expression) -> Term:
     return apply(scope, functions.SCALARS["log10"], [base if base is not None else node.this])
 
 
-@handles(exp.Anonymous)
-def _anonymous(scope: Scope, node: exp.Expression) -> Term:
+def anonymous(scope: Scope, node: exp.Expression) -> Term:
+    """Return the call of a scalar function that the parser does not know; ``aggregates`` asks for its own first."""
     scope.gate.only(node, "this", "expressions")
     name = str(node.this).lower() if isinstance(node.this, str) else ""
     if name in {"date_part", "datepart"} and len(node.expressions) == 2:

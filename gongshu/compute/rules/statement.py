@@ -17,8 +17,8 @@ from gongshu.compute.rules.refusals import (
     STATEMENT_UNREADABLE,
     USE_SPENT,
 )
-from gongshu.compute.rules.relations import Selected, Shown, lineage_of
-from gongshu.compute.rules.scopes import Demands, Gate, Instance, Source, TooLargeError, fold
+from gongshu.compute.rules.relations import Selected, lineage_of
+from gongshu.compute.rules.scopes import Demands, Gate, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
 from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
 from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation, Stage
@@ -114,7 +114,7 @@ def _check_output(findings: Findings, source: Source, name: str, term: Term) -> 
 def _write(gate: Gate, source: Source) -> GovernedQuery:
     names = tuple(name for name, _ in source.columns)
     if not isinstance(source, Selected):
-        source = _wrapped(gate, source)
+        raise TypeError("a query that was not refused is a SELECT or a union of them")
     sql = written_sql(source.select(names))
     lineage = tuple(ColumnLineage(name, *lineage_of(source, term)) for name, term in source.columns)
     projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
@@ -132,18 +132,6 @@ def _stages(gate: Gate) -> tuple[Stage, ...]:
         for d in gate.drafts
     )
     return tuple(Stage(draft.name, written_sql(query)) for draft, query in zip(gate.drafts, queries, strict=True))
-
-
-def _wrapped(gate: Gate, source: Source) -> Selected:
-    instance = Instance(gate.fresh("r"), "", source, 0)
-    items = tuple((name, instance.term(i)) for i, (name, _) in enumerate(source.columns))
-
-    def write(select: exp.Select) -> None:
-        select.set("from_", exp.From(this=instance.emit()))
-
-    made = Selected(items, (), Shown(), write, is_row_level=source.is_row_level, is_single_row=source.is_single_row)
-    made.indirect, made.hidden = source.indirect, source.hidden
-    return made
 
 
 def _projection(relation: Relation, demands: Demands) -> Projection:
