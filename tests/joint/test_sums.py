@@ -56,7 +56,9 @@ def test_a_sum_below_the_units_is_withheld_and_the_other_side_learns_nothing(pai
 )
 def test_dominated_sums_are_withheld(pair, agreed, parts, thresholds, passes):
     theirs = {f"K{number}": part for number, part in enumerate(parts)} | {f"L{number}": 10**9 for number in range(5)}
-    told = pair.meet(*rows_of(pair, agreed(JointKind.SUMS, thresholds=thresholds), {f"K{n}" for n in range(60)}, theirs))
+    told = pair.meet(
+        *rows_of(pair, agreed(JointKind.SUMS, thresholds=thresholds), {f"K{n}" for n in range(60)}, theirs)
+    )
     assert told[0].passes is passes
     assert told[0].total == (sum(parts) if passes else None)
 

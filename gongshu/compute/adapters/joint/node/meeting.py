@@ -7,6 +7,7 @@ Then each tells how many rows it has and half of the salt of this session.
 import hashlib
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,10 @@ GOODBYE = "goodbye"
 HELLO_CHARACTERS_MAX = 1_000
 RETRIES = 2
 RETRY_MS = 500
+
+
+class PeerAbsentError(Exception):
+    """No link came about: nobody there, or nobody with the right certificate."""
 
 
 class PeerDiffersError(Exception):
@@ -62,7 +67,19 @@ def open_link(order: dict[str, Any], silence_seconds: int, connect_seconds: int)
         wanted.enable_ssl = True
         for options in (wanted.server_ssl_opts, wanted.client_ssl_opts):
             _secure(options, order["certificates"])
-    return libspu.link.create_brpc(wanted, side)
+    _probe(order["listen"])
+    try:
+        return libspu.link.create_brpc(wanted, side)
+    except RuntimeError:
+        raise PeerAbsentError from None
+
+
+def _probe(listen: str) -> None:
+    """Raise ``OSError`` if our own address cannot be listened on: that is not the peer's fault."""
+    host, _, port = listen.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, int(port)))
 
 
 def _secure(options: Any, certificates: dict[str, str]) -> None:

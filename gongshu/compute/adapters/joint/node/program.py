@@ -22,6 +22,14 @@ OPEN_FILES_MAX = 4_096
 MATCHED = "matched.csv"
 DECOYS = 1  # the trusted side adds a random key, so that no digest of the whole set can be guessed
 
+BROKEN_OFF, PEER_DIFFERS = "joint-broken-off", "joint-peer-differs"
+CODES = {
+    "FileNotFoundError": "joint-input-unfit", "InputUnfitError": "joint-input-unfit", "MemoryError": "joint-memory-exceeded",
+    "OSError": "joint-node-failed", "OverfullError": "joint-input-unfit", "PeerAbsentError": "joint-peer-absent",
+    "PeerDiffersError": PEER_DIFFERS, "UnicodeDecodeError": PEER_DIFFERS,
+}  # fmt: skip
+"""What an exception means, by its name: the modules that define them are loaded under the limits. Any other breaks off."""
+
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -67,9 +75,9 @@ def count_rows(path: Path) -> int:
 
 
 def run(
-    order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], None]], None]
-) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Do what the document says; return the outcome for this side and how to leave the peer."""
+    order: dict[str, Any], tell: Tell, listen: Callable[[Callable[[str], None]], None], opened: list[Any]
+) -> dict[str, Any]:
+    """Do what the document says and return the outcome for this side. The link is put into ``opened``."""
     from gongshu.compute.adapters.joint.node import meeting  # noqa: PLC0415 - SPU is loaded under the limits
 
     text = order["document"].encode()
@@ -80,20 +88,22 @@ def run(
     keys = Path(order["keys"])
     rows = count_rows(keys)
     if not fewest + DECOYS <= rows <= task["sides"][side]["rows_max"] + DECOYS:
-        return {"failure": "joint-input-unfit"}, lambda: None
+        return {"failure": "joint-input-unfit"}
+    prepared = None if task["kind"] == "intersection" else _read(task, Path(order["keys"]), side)
     limits = task["limits"]
     tell({"percent": 0, "phase": "connecting"})
     link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
+    opened.append(link)
     tell({"percent": 1, "phase": "meeting"})
     meeting.meet(link, side, digest)
     allowed = (fewest + DECOYS, task["sides"][1 - side]["rows_max"] + DECOYS)
     session = meeting.open_session(link, side, digest, rows, allowed)
     talk = meeting.Talk(link, side, learners, lambda percent, phase: tell({"percent": percent, "phase": phase}))
     talk.tell(5, "agreed")
-    is_intersection = task["kind"] == "intersection"
-    outcome = _intersect(order, talk, fewest, listen) if is_intersection else _add_up(task, order, talk, session)
+    is_summed = prepared is not None
+    outcome = _add_up(task, prepared, talk, session) if is_summed else _intersect(order, talk, fewest, listen)
     meeting.part(link)
-    return {"outcome": outcome | {"rows": session.rows}}, link.stop_link
+    return {"outcome": outcome | {"rows": session.rows}}
 
 
 def _intersect(
@@ -117,16 +127,24 @@ def _intersect(
     return {"passes": True, "count": count}
 
 
-def _add_up(task: dict[str, Any], order: dict[str, Any], talk: Any, session: Any) -> dict[str, Any]:
+def _valued(task: dict[str, Any]) -> int:
+    return next(number for number in (0, 1) if task["sides"][number]["value_column"])
+
+
+def _read(task: dict[str, Any], path: Path, side: int) -> Any:
+    from gongshu.compute.adapters.joint.node import sums  # noqa: PLC0415
+
+    return sums.read_keys(path, with_values=side == _valued(task))
+
+
+def _add_up(task: dict[str, Any], prepared: Any, talk: Any, session: Any) -> dict[str, Any]:
     from gongshu.compute.adapters.joint.node import circuit, sums  # noqa: PLC0415
 
-    valued = next(number for number in (0, 1) if task["sides"][number]["value_column"])
     bounds = task["thresholds"]
     limits = circuit.Limits(
         bounds["units_min"], bounds["dominance_p_percent"], bounds["dominance_top_n"], bounds["dominance_top_percent"]
     )
-    keys = sums.read_keys(Path(order["keys"]), with_values=talk.side == valued)
-    return sums.add_up(talk, valued, session, keys, limits)
+    return sums.add_up(talk, _valued(task), session, prepared, limits)
 
 
 def main() -> None:
@@ -134,21 +152,13 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     limit_myself(order["memory_bytes_max"])
     tell, listen = take_stdout()
-    leave: Callable[[], None] = lambda: None  # noqa: E731 - replaced by the link's
+    opened: list[Any] = []
     try:
-        answer, leave = run(order, tell, listen)
+        answer = run(order, tell, listen, opened)
     except Exception as error:  # noqa: BLE001 - told by name alone: a message may hold anything
-        answer = {"failure": _code(error)}
+        answer = {"failure": CODES.get(type(error).__name__, BROKEN_OFF)}
     tell(answer)
-    with contextlib.suppress(Exception):  # the peer may be gone by now; both are done
-        leave()
+    if answer.get("failure", PEER_DIFFERS) == PEER_DIFFERS:
+        with contextlib.suppress(Exception):  # let the peer hear our last word
+            opened.pop().stop_link()
     os._exit(0)  # nothing is left to tidy, and the library's threads may wait for a peer that has gone
-
-
-def _code(error: Exception) -> str:
-    return {
-        "PeerDiffersError": "joint-peer-differs", "UnicodeDecodeError": "joint-peer-differs",
-        "InputUnfitError": "joint-input-unfit",
-        "OverfullError": "joint-input-unfit", "MemoryError": "joint-memory-exceeded",
-        "FileNotFoundError": "joint-input-unfit",
-    }.get(type(error).__name__, "joint-broken-off")  # fmt: skip

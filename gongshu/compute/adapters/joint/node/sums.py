@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gongshu.compute.adapters.joint.node import circuit, placing
-from gongshu.compute.adapters.joint.node.meeting import PeerDiffersError, Session, Talk
+from gongshu.compute.adapters.joint.node.meeting import Session, Talk
 from gongshu.compute.adapters.joint.node.placing import Integers
 
 MAGNITUDE_MAX = 1 << 53
@@ -94,7 +94,7 @@ def _place(
         raise placing.OverfullError
     said = link.recv(1 - link.rank)
     if said not in {json.dumps(attempt).encode() for attempt in range(ATTEMPTS_MAX)}:
-        raise PeerDiffersError
+        raise circuit.ShareError
     marks = placing.marks_of(names, session.salt, int(said), shape.region)
     rows = placing.place_thrice(marks, shape)
     return {"others": placing.fill(rows, marks.tags, placing.random_tags(rows.shape))}
