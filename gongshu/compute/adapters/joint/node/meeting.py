@@ -19,6 +19,7 @@ PROTOCOL = "gongshu-joint/1"
 SALT_BYTES = 32
 GOODBYE = "goodbye"
 HELLO_CHARACTERS_MAX = 1_000
+CONNECT_RETRY_MS = 100
 RETRIES = 2
 RETRY_MS = 500
 
@@ -54,7 +55,8 @@ def open_link(order: dict[str, Any], silence_seconds: int, connect_seconds: int)
     wanted = libspu.link.Desc()
     wanted.id = "joint"
     wanted.recv_timeout_ms = wanted.http_timeout_ms = silence_seconds * 1000
-    wanted.connect_retry_times, wanted.connect_retry_interval_ms = connect_seconds, 1000
+    wanted.connect_retry_times = connect_seconds * 1000 // CONNECT_RETRY_MS
+    wanted.connect_retry_interval_ms = CONNECT_RETRY_MS
     retry = wanted.retry_opts
     retry.max_retry, retry.retry_interval_ms = RETRIES, RETRY_MS
     retry.retry_interval_incr_ms, retry.max_retry_interval_ms = RETRY_MS, 2 * RETRY_MS
