@@ -4,6 +4,7 @@
 empty (English is filled with itself), stale ones are dropped. A test fails while one is missing.
 """
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ KEYWORDS = {
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 """Stands in every header, so that a rewrite changes messages only."""
 HEADER = """# The words of the console. Written by tools/translations.py; translate here, then run it again."""
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
 Key = tuple[str, str | tuple[str, ...]]
 
 

@@ -35,6 +35,11 @@ def word(context: str, text: str) -> Word:
     return context, text
 
 
+def sentence(text: str) -> str:
+    """Mark a sentence that is translated later; read by the extraction of the catalogs."""
+    return text
+
+
 _LABELS: tuple[tuple[Enum, Word], ...] = (
     (Role.SUPPLIER, word("role", "Data supplier")),
     (Role.REGISTRAR, word("role", "Registrar")),

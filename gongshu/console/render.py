@@ -43,6 +43,7 @@ from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
 from gongshu.parties import service as parties
 
+SESSION_COOKIE = "gongshu_session"
 FLASH_COOKIE = "gongshu_flash"
 FLASH_SECONDS_MAX = 30
 DIGEST_CHARS_SHOWN = 12
@@ -98,6 +99,14 @@ def done(request: Request, where: str, message: str = "", **facts: object) -> Re
     if message:
         said = words(language_of(request)).gettext(message) % facts
         response.set_cookie(FLASH_COOKIE, quote(said), max_age=FLASH_SECONDS_MAX, httponly=True, samesite="lax")
+    return response
+
+
+def keep_session(request: Request, response: Response, secret: str) -> Response:
+    """Return ``response`` with the cookie of a session: unreadable to scripts, sent over TLS only where there is TLS."""
+    response.set_cookie(
+        SESSION_COOKIE, secret, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/"
+    )
     return response
 
 

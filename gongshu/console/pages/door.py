@@ -10,12 +10,11 @@ from gongshu.base.decisions import Refused
 from gongshu.console.forms import Filled
 from gongshu.console.labels import Word, word
 from gongshu.console.language import LANGUAGE_COOKIE, Language
-from gongshu.console.render import actor_of, done, page, render_refusal, site_of
+from gongshu.console.render import SESSION_COOKIE, actor_of, done, keep_session, page, render_refusal, site_of
 from gongshu.parties import service as parties
 
 router = APIRouter()
 
-SESSION_COOKIE = "gongshu_session"
 LANGUAGE_SECONDS = 365 * 24 * 3600
 
 DOES: dict[Role, Word] = {
@@ -39,7 +38,7 @@ ROLE_ICONS: dict[Role, str] = {
 }  # fmt: skip
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """Return ``path`` if it is a place of this site, else the start page: nobody is led elsewhere by a link."""
     parts = urlsplit(path)
     is_ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in path
@@ -53,17 +52,13 @@ def show_door(request: Request, next: str = "/") -> Response:  # noqa: A002 - th
     people = parties.list_demo_people(site) if site.is_demo else ()
     order = list(Role)
     return page(
-        request, "sign-in.html", next=_inside(next), does=DOES, icons=ROLE_ICONS,
+        request, "sign-in.html", next=inside(next), does=DOES, icons=ROLE_ICONS,
         people=sorted(people, key=lambda pair: (min(order.index(role) for role in pair[0].roles), pair[0].login)),
     )  # fmt: skip
 
 
 def _enter(request: Request, secret: str, where: str) -> Response:
-    response = done(request, where)
-    response.set_cookie(
-        SESSION_COOKIE, secret, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/"
-    )
-    return response
+    return keep_session(request, done(request, where), secret)
 
 
 @router.post("/sign-in")
@@ -72,7 +67,7 @@ def sign_in(request: Request, form: Filled) -> Response:
     login, password = form.text("login"), form.text("password")
     form.check()
     secret, _ = parties.sign_in(site_of(request), login, password)
-    return _enter(request, secret, _inside(form.text("next", is_required=False)))
+    return _enter(request, secret, inside(form.text("next", is_required=False)))
 
 
 @router.post("/sign-in-as")
@@ -81,7 +76,7 @@ def sign_in_as(request: Request, form: Filled) -> Response:
     login = form.text("login")
     form.check()
     secret, _ = parties.sign_in_as(site_of(request), login)
-    return _enter(request, secret, _inside(form.text("next", is_required=False)))
+    return _enter(request, secret, inside(form.text("next", is_required=False)))
 
 
 @router.post("/sign-out")
@@ -100,6 +95,6 @@ def sign_out(request: Request) -> Response:
 def choose_language(form: Filled) -> Response:
     """Keep the language that was chosen, and go back to where one was."""
     chosen = form.choice("language", Language) or Language.CHINESE
-    response = RedirectResponse(_inside(form.text("next", is_required=False)), status_code=303)
+    response = RedirectResponse(inside(form.text("next", is_required=False)), status_code=303)
     response.set_cookie(LANGUAGE_COOKIE, chosen.value, max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax")
     return response

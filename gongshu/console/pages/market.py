@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gongshu.base.days import Period, add_years, local_day, start_of_day
+from gongshu.base.days import Period, local_day, start_of_day
 from gongshu.base.ids import ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
@@ -19,6 +19,7 @@ from gongshu.products.types import ListingStatus
 router = APIRouter()
 
 TIERS_SHOWN = 3
+TERM_DAYS_DRAFT = 180
 
 
 @router.get("/products")
@@ -99,7 +100,7 @@ def show_listing(request: Request, listing_id: ListingId) -> Response:
     today = site.today()
     return page(
         request, "listing.html", listing=listing, product=product, tier_rows=tier_rows, start=today,
-        end=add_years(today, 1),
+        end=today + timedelta(days=TERM_DAYS_DRAFT),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from gongshu.base.ids import PlanId
 from gongshu.base.paging import PageRequest
 from gongshu.console.drafts import PLAN_DRAFTS
 from gongshu.console.forms import Filled, Form
+from gongshu.console.labels import sentence
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.grants import service as grants
 from gongshu.grants.types import PLAN_PARTS, CollectiveDecision, Mode, Part
@@ -89,5 +90,5 @@ def decide_plan(request: Request, plan_id: PlanId, form: Filled) -> Response:
     reason = form.text("reason", is_required=False)
     form.check()
     grants.decide_plan(site_of(request), actor_of(request), plan_id, approves, read_collective_decision(form), reason)
-    said = "The plan is in effect." if approves else "The plan goes back to the agency."
+    said = sentence("The plan is in effect.") if approves else sentence("The plan goes back to the agency.")
     return done(request, f"/plans/{plan_id}", said)

@@ -11,7 +11,7 @@ from gongshu.base.ids import PartyId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.console.clock import move_clock
 from gongshu.console.forms import Filled, Form
-from gongshu.console.render import actor_of, done, page, site_of
+from gongshu.console.render import actor_of, done, keep_session, page, site_of
 from gongshu.parties import service as parties
 
 router = APIRouter()
@@ -83,8 +83,11 @@ def show_clock(request: Request) -> Response:
 
 @router.post("/clock")
 def move(request: Request, form: Filled) -> Response:
-    """Move the demo clock forward by whole days."""
+    """Move the demo clock forward by whole days. Sessions of the old day end, so the mover gets a fresh one."""
+    site, actor = site_of(request), actor_of(request)
     days = form.whole("days")
     form.check()
-    move_clock(site_of(request), actor_of(request), days)
-    return done(request, "/clock", "The clock has moved forward.")
+    login = parties.get_person(site, actor, actor.person).login
+    move_clock(site, actor, days)
+    secret, _ = parties.sign_in_as(site, login)
+    return keep_session(request, done(request, "/clock", "The clock has moved forward."), secret)

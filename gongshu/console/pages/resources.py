@@ -17,7 +17,7 @@ from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ColumnGrade, Meaning, Resource, ResourceVersion
 from gongshu.console.forms import Filled, Form
-from gongshu.console.labels import THEMES, UPDATE_CYCLES
+from gongshu.console.labels import THEMES, UPDATE_CYCLES, sentence
 from gongshu.console.pictures import quality_by_dimension, quality_radar
 from gongshu.console.render import actor_of, done, page, site_of, translate
 from gongshu.policies import service as policies
@@ -109,7 +109,7 @@ def ingest(request: Request, resource_id: ResourceId, form: Filled) -> Response:
     site = site_of(request)
     with tempfile.TemporaryDirectory(dir=site.home, prefix="upload-") as folder:
         version = catalog.ingest(site, actor_of(request), resource_id, _kept(form, Path(folder)))
-    said = "Version %(number)s: %(rows_in)s rows in, %(kept)s kept, %(held)s quarantined."
+    said = sentence("Version %(number)s: %(rows_in)s rows in, %(kept)s kept, %(held)s quarantined.")
     return done(
         request, f"/resources/{resource_id}/versions/{version.number}", said, number=version.number,
         rows_in=version.rows_in, kept=version.rows_kept, held=version.rows_quarantined,
