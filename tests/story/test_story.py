@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,37 @@ def test_the_story_plays_on_real_registrations(tmp_path: Path) -> None:
     told = play(tmp_path / "home", "--data", str(REAL_DATA))
     assert_agrees(told)
     assert told["steps"]["01_ingest"]["rows_in"] == REAL_ROWS
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_demo_that_was_played_opens_at_once_and_takes_its_servers_with_it(tmp_path: Path) -> None:
+    home, console, gateway = tmp_path / "home", free_port(), free_port()
+    play(home)
+    environment = {
+        **os.environ, "GONGSHU_HOME": str(home), "GONGSHU_DATABASE_URL": "", "GONGSHU_PORT": str(console),
+        "GONGSHU_GATEWAY_PORT": str(gateway),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "gongshu.server.cli", "demo"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stderr is not None
+        said = ""
+        while "Ctrl+C" not in said:
+            line = demo.stderr.readline()
+            assert line, f"the demo ended: {said}"
+            said += line
+        assert answers(console)
+        assert answers(gateway)
+        demo.terminate()
+        demo.wait(timeout=60)
+    assert not answers(console)
+    assert not answers(gateway)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -81,6 +82,7 @@ def _verified_log(stage: Stage) -> dict[str, Any]:
 
 def play_and_serve(settings: Settings, site: Site, *, data: Path | None, say: Callable[[str], None]) -> int:
     """Play the story unless it was played, then run console, worker and gateway until they are stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the servers below are stopped with us
     started = time.monotonic()
     play_once(site, data=data, say=say)
     environment = {
