@@ -47,7 +47,7 @@ def test_a_password_signs_in_and_a_wrong_one_is_refused_without_a_hint(visit: Vi
     stranger.goes_to("/sign-in")
     stranger.fills(login="auditor", password="not the password")
     stranger.page.locator("form[hx-post='/sign-in'] button").click()
-    stranger.is_refused("sign-in-refused")
+    stranger.is_refused("sign-in-failed")
     stranger.shows("01-sign-in-refused")
     stranger.fills(login="auditor", password="Gongshu-2026")
     stranger.page.locator("form[hx-post='/sign-in'] button").click()

@@ -119,7 +119,7 @@ class Visitor:
     def fills(self, **fields: str) -> None:
         """Fill fields by their names."""
         for name, value in fields.items():
-            self.page.locator(f'[name="{name}"]').fill(value)
+            self.page.locator(f':is(input, textarea, select)[name="{name}"]').fill(value)
 
     def sees(self, text: str) -> None:
         """Wait until the page says ``text``."""
@@ -138,7 +138,7 @@ class Visitor:
 
     def shows(self, name: str) -> None:
         """Keep a picture of the page, and find that nothing hangs over its edge."""
-        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_load_state("load")
         width = self.page.viewport_size["width"] if self.page.viewport_size else 0
         folder = SCREENSHOTS / f"{self.locale}-{width}"
         folder.mkdir(parents=True, exist_ok=True)
