@@ -22,16 +22,14 @@ def main() -> None:
     side = int(side)
     threading.Timer(PATIENCE_SECONDS, os._exit, (3,)).start()
     link = meeting.open_link({"side": side, "listen": listen, "peer": peer, "certificates": {}}, 60, 60)
-    if mode == "babbles":
-        link.all_gather("this is no hello")
-        os._exit(0)
-    if mode == "boasts":
-        link.all_gather("{" + " " * 100_000 + "}")
-        os._exit(0)
+    lies = {"babbles": "this is no hello", "boasts": "{" + " " * 100_000 + "}"}
+    if mode in lies:
+        link.all_gather(lies[mode])
+        time.sleep(PATIENCE_SECONDS)
     meeting.meet(link, side, digest)
     if mode == "overstates":
         link.all_gather('{"rows": 99999999999, "salt": "00"}')
-        os._exit(0)
+        time.sleep(PATIENCE_SECONDS)
     meeting.open_session(link, side, digest, int(rows), (0, 1 << 30))
     if mode == "dies":
         os._exit(1)

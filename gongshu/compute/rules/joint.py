@@ -21,7 +21,7 @@ from gongshu.compute.types import Relation
 from gongshu.policies.service import closed
 from gongshu.policies.types import Thresholds, Use
 
-LAW = "docs/decisions/0006-joint-computing.md"
+LAW = "docs/decisions/0007-joint-computing.md"
 PROTOCOL = "gongshu-joint/1"
 LIBRARY = "spu 0.9.5"
 NONCE_BYTES = 32
