@@ -37,6 +37,7 @@ def _serve(settings: Settings, _args: argparse.Namespace) -> int:
     from gongshu.server.asgi import create_app  # noqa: PLC0415 - other commands start faster without it
 
     app = create_app(open_site(settings))
+    app.state.gateway_address = f"http://{settings.host}:{settings.gateway_port}"  # where a page tries a call
     gc.freeze()  # what is loaded now stays: the gate's short-lived trees are then collected without walking over it
     uvicorn.run(app, host=settings.host, port=settings.console_port, log_level="warning", server_header=False)
     return 0

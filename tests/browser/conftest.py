@@ -29,9 +29,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     yield from run_platform(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright; closed with its file, for its event loop must not outlive it."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed; run: sudo apt-get install chromium")
     with sync_playwright() as playwright:
