@@ -134,7 +134,8 @@ def stations_of(site: Site, actor: Actor) -> list[Station]:
         except Refused:
             found.append(station)
             continue
-        found.append(_counted(station, str(number), str(other) if other else ""))
+        more = "+" if number + other >= PAGE_ROWS_MAX else ""  # one page is counted, not the whole store
+        found.append(_counted(station, f"{number}{more}", str(other) if other else ""))
     money = Station(word("station", "Billed"), "money", "coin", "/statements")
     try:
         totals = billing.totals(site, actor)

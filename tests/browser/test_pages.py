@@ -91,6 +91,20 @@ def test_a_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
     supplier.is_told("资源已建立")
 
 
+def test_long_names_neither_break_nor_widen_a_page(visit: Visit) -> None:
+    supplier = visit("supplier", width=NARROW)
+    supplier.goes_to("/resources/describe")
+    title, name = "很长的资源名称" * 20, "a_very_long_name_without_any_break_in_it"
+    supplier.fills(title=title, name=name, summary="Donaudampfschifffahrtsgesellschaft" * 6, legal_basis="依据" * 60)
+    supplier.does("保存资源描述")
+    supplier.is_told("资源已建立")
+    supplier.shows("long-resource")
+    for path in ("/resources", "/"):
+        supplier.goes_to(path)
+        supplier.sees(title[:20])
+        supplier.shows(f"long{path.replace('/', '-')}")
+
+
 def test_a_refusal_takes_the_focus_and_nothing_typed_is_lost(visit: Visit) -> None:
     supplier = visit("supplier")
     supplier.goes_to("/resources/describe")

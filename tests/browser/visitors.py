@@ -142,6 +142,7 @@ class Visitor:
         width = self.page.viewport_size["width"] if self.page.viewport_size else 0
         folder = SCREENSHOTS / f"{self.locale}-{width}"
         folder.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate("window.scrollTo({top: 0, behavior: 'instant'})")
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
         assert self.page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
 
