@@ -105,6 +105,7 @@ check: $(DEV_STAMP) ## Check format, lint, types, import contracts, generated fi
 fix: $(DEV_STAMP) ## Repair what a machine can: format, lint, generated files
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
 	@$(BIN)/ruff format --quiet $(CODE)
+	@$(BIN)/python tools/translations.py
 	@$(BIN)/python tools/generate.py
 
 # Pins stay as they are where they still fit; LOCK_ARGS=--upgrade takes the newest.

@@ -63,7 +63,7 @@ PRODUCT_NOT_YOURS = rule(
     fix_zh="请由运营机构 {operator} 办理。", fix_en="Ask the operator {operator} to do it.", law="27号 art.14",
 )  # fmt: skip
 PRODUCT_ENTITLEMENT_ENDED = rule(
-    "product-entitlement-ended", Kind.CONFLICT, zh="场景授权 {entitlement} 已不在有效期内。",
+    "product-entitlement-ended", Kind.CONFLICT, zh="使用资格 {entitlement} 已不在有效期内。",
     en="The entitlement {entitlement} is not in force.",
     fix_zh="请重新申请场景，获批后用新的出域结果定义产品。",
     fix_en="Apply for the scenario again and define a product from a new release.", law="27号 art.14",

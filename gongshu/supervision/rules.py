@@ -25,7 +25,7 @@ TITLES: dict[str, Text] = {
     "grant": Text("授权", "Grant"),
     "exit_record": Text("退出记录", "Exit record"),
     "scenario": Text("应用场景", "Scenario"),
-    "entitlement": Text("场景授权", "Entitlement"),
+    "entitlement": Text("使用资格", "Entitlement"),
     "sql": Text("合成数据试运行", "Trial on synthetic rows"),
     "job": Text("加工作业", "Job"),
     "output": Text("待出域结果", "Output"),

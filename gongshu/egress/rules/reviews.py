@@ -56,7 +56,7 @@ OUTPUT_CHECK_FAILED = rule(
     law="27号 art.21",
 )  # fmt: skip
 OUTPUT_ENTITLEMENT_ENDED = rule(
-    "output-entitlement-ended", Kind.CONFLICT, zh="场景授权 {entitlement} 已不在有效期内。",
+    "output-entitlement-ended", Kind.CONFLICT, zh="使用资格 {entitlement} 已不在有效期内。",
     en="The entitlement {entitlement} is not in force.",
     fix_zh="请重新申请场景。", fix_en="Apply for the scenario again.", law="27号 art.14",
 )  # fmt: skip
@@ -95,7 +95,7 @@ REVIEWS_INCOMPLETE = rule(
     law="27号 art.14(三)",
 )  # fmt: skip
 RELEASE_NOT_OPERATOR = rule(
-    "release-not-operator", Kind.FORBIDDEN, zh="只有场景授权的运营机构 {operator} 可以办理出域。",
+    "release-not-operator", Kind.FORBIDDEN, zh="只有该使用资格的运营机构 {operator} 可以办理出域。",
     en="Only the operator of the entitlement, {operator}, releases its outputs.",
     fix_zh="请由该运营机构办理。", fix_en="Ask that operator to do it.", law="27号 art.14",
 )  # fmt: skip
