@@ -159,7 +159,7 @@ class JobReport:
     """What may be told about a run: counts, never values.
 
     ``groups_withheld`` is exact only if at least two groups and ``units_min`` units were withheld; else it is ``None`` and
-    ``some_withheld`` says whether any was.
+    ``some_withheld`` says that there may be some: of groups none and few are told alike.
     """
 
     rows: int

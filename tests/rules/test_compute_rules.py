@@ -165,14 +165,15 @@ def test_every_status_and_action(status: JobStatus, action: str) -> None:
 
 
 def test_what_is_told_of_withheld_groups() -> None:
-    def told(groups: int, units: int) -> tuple[bool, int | None]:
+    def told(groups: int, units: int, *, has_groups: bool = True) -> tuple[bool, int | None]:
         report = jobs.report_of(
-            rows=1, groups=groups, units=units, units_min=10, runtime_ms=1, defences=(), negative=False
-        )
+            rows=1, groups=groups, units=units, units_min=10, runtime_ms=1, defences=(), negative=False,
+            has_groups=has_groups,
+        )  # fmt: skip
         return report.some_withheld, report.groups_withheld
 
-    assert told(0, 0) == (False, 0)
-    assert told(1, 50) == (True, None)
+    assert told(0, 0, has_groups=False) == (False, 0)
+    assert told(0, 0) == told(1, 50) == (True, None)
     assert told(2, 9) == (True, None)
     assert told(2, 10) == (True, 2)
 

@@ -133,21 +133,25 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {"rows": rows, "columns": result.columns, **withheld}
 
 
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return counts, or the code of what went wrong."""
+    try:
+        return run(request)
+    except RefusedError as refused:
+        return {"code": str(refused)}
+    except (duckdb.OutOfMemoryException, MemoryError):
+        return {"code": "memory-exceeded"}
+    except duckdb.BinderException:
+        return {"code": "plan-unexpected"}
+    except (duckdb.Error, OSError):
+        return {"code": "engine-failed"}
+
+
 def main() -> int:
     """Answer one request."""
     request = json.loads(sys.stdin.buffer.read())
     limit_myself(request["limits"], is_isolated=request["is_isolated"])
-    try:
-        answer = run(request)
-    except RefusedError as refused:
-        answer = {"code": str(refused)}
-    except (duckdb.OutOfMemoryException, MemoryError):
-        answer = {"code": "memory-exceeded"}
-    except duckdb.BinderException:
-        answer = {"code": "plan-unexpected"}
-    except (duckdb.Error, OSError):
-        answer = {"code": "engine-failed"}
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer(request)))
     sys.stdout.flush()
     os._exit(0)  # nothing is left to tidy: the process and its memory go
 

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
-from gongshu.compute.rules.expressions import attempt, call, expect, handles, value
+from gongshu.compute.rules.expressions import attempt, call, days_between, expect, handles, value
 from gongshu.compute.rules.functions import Family, family
 from gongshu.compute.rules.refusals import CONSTANT_OUT_OF_RANGE, FUNCTION_ARGUMENTS
 from gongshu.compute.rules.scopes import Scope
@@ -30,9 +30,28 @@ from gongshu.compute.rules.terms import (
 def _wide(term: Term) -> exp.Expression:
     # 128 bits: a whole number times a constant in range cannot overflow, which would be a condition on its size.
     node: exp.Expression = term.emit(Form.VALUE)
-    if term.data_type is not DataType.INTEGER or term.is_constant:
-        return node
-    return exp.Cast(this=node, to=sql_type("INT128"))
+    return exp.Cast(this=node, to=sql_type("INT128")) if term.data_type is DataType.INTEGER else node
+
+
+def _double(term: Term) -> exp.Expression:
+    return exp.Cast(this=term.emit(Form.VALUE), to=sql_type("DOUBLE"))
+
+
+def _reckoned(scope: Scope, kind: Any, *terms: Term) -> exp.Expression:
+    """Write an operation that fails on no value.
+
+    Whole numbers meet in 128 bits, what goes beyond gives NULL. Decimals meet as DOUBLE: their digits would run out
+    where constants have many, and a NULL there is a condition on the size of a column.
+    """
+    parts = ("this", "expression")[: len(terms)]
+    are_whole = all(t.data_type is DataType.INTEGER for t in terms)
+    has_subquery = any(t.has_subquery for t in terms)
+    if are_whole and kind is not exp.Div and not (has_subquery and scope.is_on_rows):
+        made = kind(**{part: paren(_wide(t)) for part, t in zip(parts, terms, strict=True)})
+        return paren(attempt(made, may_fail=not has_subquery))
+    if kind is exp.IntDiv:
+        return call("trunc", _reckoned(scope, exp.Div, *terms))
+    return paren(kind(**{part: paren(_double(t)) for part, t in zip(parts, terms, strict=True)}))
 
 
 def _within_range(scope: Scope, term: Term, operator: str) -> Term:
@@ -52,9 +71,7 @@ def _negative(scope: Scope, node: exp.Expression) -> Term:
     inner = value(scope, node.this)
     expect(scope, "-", inner, Family.NUMBER)
     shape = Shape.SCALED if inner.shape in {Shape.COLUMN, Shape.SCALED} else Shape.AFFINE
-    made = derive(
-        "-", (inner,), data_type=inner.data_type, shape=shape, emit=lambda: paren(exp.Neg(this=paren(_wide(inner))))
-    )
+    made = derive("-", (inner,), data_type=inner.data_type, shape=shape, emit=lambda: _reckoned(scope, exp.Neg, inner))
     return replace(made, number=None if inner.number is None else -inner.number)
 
 
@@ -67,14 +84,13 @@ def _sum(scope: Scope, node: exp.Expression) -> Term:
         return _shifted(scope, node, operator)
     left, right = value(scope, node.this), value(scope, node.expression)
     if family(left.data_type) == family(right.data_type) == Family.TIME and kind is exp.Sub:
-        days = lambda: call("date_diff", exp.Literal.string("day"), right.emit(Form.VALUE), left.emit(Form.VALUE))  # noqa: E731
-        return derive("date_diff", (left, right), data_type=DataType.INTEGER, shape=Shape.AFFINE, emit=days)
+        return days_between(left, right)
     expect(scope, operator, left, Family.NUMBER)
     expect(scope, operator, right, Family.NUMBER)
     whole = left.data_type is right.data_type is DataType.INTEGER
     made = derive(
         operator, (left, right), data_type=DataType.INTEGER if whole else DataType.DECIMAL,
-        emit=lambda: paren(attempt(kind(this=_wide(left), expression=_wide(right)))),
+        emit=lambda: _reckoned(scope, kind, left, right),
         # A value of unknown size could swallow the digits of a column, which turns a sum into a step function.
         shape=Shape.AFFINE if all(t.bases or t.number is not None for t in (left, right)) else Shape.OTHER,
     )  # fmt: skip
@@ -105,9 +121,13 @@ def _shifted(scope: Scope, node: exp.Expression, operator: str) -> Term:
         moved = attempt(kind(this=left.emit(Form.VALUE), expression=span))
         return exp.TryCast(this=moved, to=sql_type(functions.WRITTEN_TYPES[left.data_type or DataType.DATE]))
 
-    return derive(
+    made = derive(
         operator, (left,), data_type=left.data_type, shape=Shape.AFFINE, emit=emit, extra=("interval", unit, amount)
     )
+    made = replace(made, offset=made.offset + int(amount) * functions.INTERVAL_DAYS[unit.removesuffix("s")])
+    if made.offset > functions.SHIFT_DAYS_MAX:
+        scope.gate.findings.add(CONSTANT_OUT_OF_RANGE, function=operator)
+    return made
 
 
 @handles(exp.Mul)
@@ -119,13 +139,8 @@ def _product(scope: Scope, node: exp.Expression) -> Term:
     if right.is_constant:
         left, right = right, left
     data_type = DataType.INTEGER if left.data_type is right.data_type is DataType.INTEGER else DataType.DECIMAL
-    by_constant = left.is_constant and left.number is not None
-    may_fail = not (by_constant and data_type is DataType.INTEGER)
-
-    def emit() -> exp.Expression:
-        return paren(attempt(exp.Mul(this=_wide(left), expression=_wide(right)), may_fail=may_fail))
-
-    if not by_constant:
+    emit = lambda: _reckoned(scope, exp.Mul, left, right)  # noqa: E731
+    if not (left.is_constant and left.number is not None):
         return derive("*", (left, right), data_type=data_type, emit=emit)
     return _by_constant(scope, "*", right, left, left.number or 0.0, data_type, emit)
 
@@ -139,8 +154,7 @@ def _quotient(scope: Scope, node: exp.Expression) -> Term:
 
     def emit() -> exp.Expression:
         # DuckDB's "/" of floating-point numbers; division by zero gives NULL.
-        top, bottom = (exp.Cast(this=t.emit(Form.VALUE), to=sql_type("DOUBLE")) for t in (left, right))
-        return paren(exp.Div(this=top, expression=bottom, typed=False, safe=False))
+        return paren(exp.Div(this=_double(left), expression=_double(right), typed=False, safe=False))
 
     if right.is_constant and not left.is_constant and right.number:
         return _by_constant(scope, "/", left, right, 1.0 / right.number, DataType.DECIMAL, emit)
@@ -170,5 +184,8 @@ def _remainder(scope: Scope, node: exp.Expression) -> Term:
     left, right = value(scope, node.this), value(scope, node.expression)
     for term in (left, right):
         expect(scope, operator, term, Family.NUMBER)
-    emit = lambda: paren(attempt(kind(this=paren(_wide(left)), expression=paren(_wide(right)))))  # noqa: E731
-    return derive(operator, (left, right), data_type=left.data_type, emit=emit)
+    whole = left.data_type is right.data_type is DataType.INTEGER
+    return derive(
+        operator, (left, right), data_type=DataType.INTEGER if whole else DataType.DECIMAL,
+        emit=lambda: _reckoned(scope, kind, left, right),
+    )  # fmt: skip

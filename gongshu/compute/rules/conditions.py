@@ -20,6 +20,7 @@ from gongshu.compute.rules.terms import (
     Form,
     Shape,
     Term,
+    alike,
     as_condition,
     condition,
     conjunction,
@@ -114,6 +115,7 @@ def aligned(scope: Scope, operator: str, left: Term, right: Term) -> tuple[Term,
     """Return both sides in one family of types; a text constant beside a date is read as a date, or the statement refused."""
     first, second = family(left.data_type), family(right.data_type)
     if first == second or "null" in {first, second} or "refused" in {left.mark[0], right.mark[0]}:
+        left, right = alike((left, right))
         return left, right
     if first == Family.TIME and right.is_constant and right.text is not None:
         return left, _as_time(right, left.data_type)

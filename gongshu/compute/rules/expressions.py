@@ -1,6 +1,6 @@
 """Scalar expressions: each construct that is permitted has one function here or in ``conditions``; no other passes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -14,6 +14,7 @@ from gongshu.compute.rules.refusals import (
     FUNCTION_ARGUMENTS,
     FUNCTION_UNKNOWN,
     POSITION_REFUSED,
+    SUBQUERY_NOT_RELEASED,
     TYPES_DIFFER,
 )
 from gongshu.compute.rules.scopes import Scope
@@ -24,6 +25,7 @@ from gongshu.compute.rules.terms import (
     Form,
     Shape,
     Term,
+    alike,
     as_condition,
     as_value,
     condition,
@@ -164,7 +166,7 @@ def _cast_shape(inner: Term, target: str) -> Shape:
     is_wider = (source is DataType.INTEGER and target in {"BIGINT", "INT128", "DOUBLE"}) or (
         source is DataType.DECIMAL and target == "DOUBLE"
     )
-    is_time = source in TEMPORAL and target in {"DATE", "TIMESTAMP"}
+    is_time = source in TEMPORAL and target in {"DATE", "TIMESTAMP"} and not inner.offset
     return Shape.AFFINE if is_wider or is_time else Shape.OTHER
 
 
@@ -203,11 +205,11 @@ def _not_yet(tests: list[Term]) -> list[exp.Expression]:
 
 def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
     """Return CASE: uses of the branches; conditions are indirect lineage; each branch that counts is a cell."""
-    branches = [*(then for _, then in whens), default]
+    branches = list(alike([*(then for _, then in whens), default]))
     same_type(scope, "CASE", branches)
+    whens, default = [(test, branches[i]) for i, (test, _) in enumerate(whens)], branches[-1]
     data_type = next((b.data_type for b in branches if b.data_type is not None), None)
-    if any(b.data_type is DataType.DECIMAL for b in branches):
-        data_type = DataType.DECIMAL
+    data_type = wider(branches, data_type)
     cells: list[Term] = []
     addends: list[Term] = []
     for index, branch in enumerate(branches):
@@ -254,18 +256,31 @@ def _within(path: Term, part: Term) -> Term:
 @handles(exp.Coalesce)
 def _coalesce(scope: Scope, node: exp.Expression) -> Term:
     scope.gate.only(node, "this", "expressions", "is_nvl", "is_null")
-    terms = tuple(value(scope, part) for part in (node.this, *node.expressions))
+    terms = alike([value(scope, part) for part in (node.this, *node.expressions)])
     same_type(scope, "COALESCE", list(terms))
     first, others = terms[0], terms[1:]
-    data_type = next((t.data_type for t in terms if t.data_type is not None), None)
+    data_type = wider(terms, next((t.data_type for t in terms if t.data_type is not None), None))
     emit = lambda: exp.Coalesce(this=first.emit(Form.VALUE), expressions=[t.emit(Form.VALUE) for t in others])  # noqa: E731
     if all(t.is_constant for t in others):
         made = derive("COALESCE", terms, data_type=data_type, emit=emit, shape=Shape.AFFINE, keeps_uses=True)
-        return replace(made, offset=made.offset + sum(abs(t.number or 0) for t in others))
+        # What the constant fills up is no part of the column: the rows that have a value are a cell.
+        test = lambda: exp.Not(this=exp.Is(this=first.emit(Form.VALUE), expression=exp.Null()))  # noqa: E731
+        present = () if first.is_constant else (condition("IS NOT NULL", (first,), test),)
+        offset = made.offset + sum(abs(t.number or 0) for t in others)
+        return replace(made, offset=offset, cells=distinct((*made.cells, *present)))
     # Which of several columns is shown depends on what is NULL: a condition on all but the last.
     need_filter(scope.gate.findings, "COALESCE", *terms[:-1])
     made = derive("COALESCE", terms, data_type=data_type, emit=emit, keeps_uses=True)
     return replace(made, hidden=made.hidden | hidden_of(terms[:-1]))
+
+
+def wider(terms: Sequence[Term], data_type: DataType | None) -> DataType | None:
+    """Return the type that holds every term, ``data_type`` being that of the first."""
+    types = {t.data_type for t in terms}
+    for kind in (DataType.DECIMAL, DataType.TIMESTAMP):
+        if kind in types:
+            return kind
+    return data_type
 
 
 def same_type(scope: Scope, operator: str, terms: list[Term]) -> None:
@@ -344,11 +359,15 @@ def _rounded(scope: Scope, node: exp.Expression) -> Term:
         return poison(inner.data_type)
     written = functions.WRITTEN_TYPES[inner.data_type or DataType.DATE]
 
+    tried = _may_try(scope, "DATE_TRUNC", (inner,))
+
     def emit() -> exp.Expression:
-        rounded = call("date_trunc", exp.Literal.string(unit), inner.emit(Form.VALUE))
+        rounded = attempt(call("date_trunc", exp.Literal.string(unit), inner.emit(Form.VALUE)), may_fail=tried)
         return exp.TryCast(this=rounded, to=sql_type(written))
 
-    return derive("DATE_TRUNC", (inner,), data_type=inner.data_type, shape=Shape.AFFINE, emit=emit, extra=(unit,))
+    shape = rounding_shape(inner, Shape.AFFINE)
+    made = derive("DATE_TRUNC", (inner,), data_type=inner.data_type, shape=shape, emit=emit, extra=(unit,))
+    return replace(made, offset=made.offset + 6) if unit == "week" else made  # weeks cross the ends of months and years
 
 
 @handles(exp.DateDiff)
@@ -364,8 +383,31 @@ def _difference(scope: Scope, node: exp.Expression) -> Term:
         )
         return poison(DataType.INTEGER)
     emit = lambda: call("date_diff", exp.Literal.string(unit), early.emit(Form.VALUE), late.emit(Form.VALUE))  # noqa: E731
-    shape = Shape.AFFINE if unit == "day" else Shape.OTHER
-    return derive("date_diff", (late, early), data_type=DataType.INTEGER, emit=emit, shape=shape, extra=(unit,))
+    return days_between(late, early) if unit == "day" else derive(
+        "date_diff", (late, early), data_type=DataType.INTEGER, emit=emit, extra=(unit,)
+    )  # fmt: skip
+
+
+def days_between(late: Term, early: Term) -> Term:
+    """Return the days from ``early`` to ``late``. Of points in time these are rounded."""
+    emit = lambda: call("date_diff", exp.Literal.string("day"), early.emit(Form.VALUE), late.emit(Form.VALUE))  # noqa: E731
+    is_rounded = DataType.TIMESTAMP in {late.data_type, early.data_type}
+    shape = rounding_shape(late, rounding_shape(early, Shape.AFFINE)) if is_rounded else Shape.AFFINE
+    late, early = alike((late, early))
+    return derive("date_diff", (late, early), data_type=DataType.INTEGER, emit=emit, shape=shape, extra=("day",))
+
+
+def rounding_shape(inner: Term, shape: Shape) -> Shape:
+    """Return ``shape`` of a rounding, unless the date was moved before: the two together ask on which side of a day it lies."""
+    return Shape.OTHER if inner.offset else shape
+
+
+def _may_try(scope: Scope, function: str, terms: tuple[Term, ...]) -> bool:
+    """Whether TRY can hold ``terms``. What may fail and cannot be tried does not stand where rows are looked at."""
+    has_subquery = any(t.has_subquery for t in terms)
+    if has_subquery and scope.is_on_rows:
+        scope.gate.findings.add(SUBQUERY_NOT_RELEASED, place=function)
+    return not has_subquery
 
 
 def apply(scope: Scope, function: Scalar, nodes: list[exp.Expression]) -> Term:
@@ -379,13 +421,31 @@ def apply(scope: Scope, function: Scalar, nodes: list[exp.Expression]) -> Term:
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function=function.name.upper(), expected=expected)
         return poison(function.result)
     if Family.SAME in function.takes:
+        terms = alike(terms)
         same_type(scope, function.name.upper(), list(terms))
-    emit = lambda: attempt(call(function.name, *(t.emit(Form.VALUE) for t in terms)), may_fail=function.may_fail)  # noqa: E731
-    data_type = function.result or next((t.data_type for t in terms if t.data_type is not None), None)
+    tried = function.may_fail and _may_try(scope, function.name.upper(), terms)
+
+    def emit() -> exp.Expression:
+        written = [_whole(t) if w is Family.WHOLE else t.emit(Form.VALUE) for t, w in zip(terms, wanted, strict=True)]
+        made = attempt(call(function.name, *written), may_fail=tried)
+        return call("left", made, exp.Literal.number(functions.TEXT_CHARACTERS_MAX)) if grows else made
+
+    grows = function.name in {"concat", "replace"}
+    if function.name == "replace" and len(terms[2].text or "") > functions.REPLACEMENT_CHARACTERS_MAX:
+        expected = f"<= {functions.REPLACEMENT_CHARACTERS_MAX}"
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="REPLACE", expected=expected)
+    data_type = function.result or wider(terms, next((t.data_type for t in terms if t.data_type is not None), None))
+    is_rounding = function.takes == (Family.TIME,)
+    shape = rounding_shape(terms[0], function.shape) if is_rounding else function.shape
     if function.is_test:
         need_filter(scope.gate.findings, function.name.upper(), *terms)
         return condition(function.name, terms, emit)
-    return derive(function.name, terms, data_type=data_type, emit=emit, shape=function.shape)
+    return derive(function.name, terms, data_type=data_type, emit=emit, shape=shape)
+
+
+def _whole(term: Term) -> exp.Expression:
+    node: exp.Expression = exp.Literal.number(str(int(term.number or 0)))
+    return node
 
 
 def _fits(term: Term, wanted: Family) -> bool:

@@ -89,17 +89,17 @@ SCALARS: dict[str, Scalar] = {
         _scalar("starts_with", _T, Family.WORDS, result=_BOOL, is_test=True),
         _scalar("ends_with", _T, Family.WORDS, result=_BOOL, is_test=True),
         _scalar("contains", _T, Family.WORDS, result=_BOOL, is_test=True),
-        _scalar("year", _D, result=_INT, shape=Shape.AFFINE),  # date rounding, written as a number
-        _scalar("quarter", _D, result=_INT),
-        _scalar("month", _D, result=_INT),
-        _scalar("week", _D, result=_INT),
-        _scalar("day", _D, result=_INT),
-        _scalar("dayofweek", _D, result=_INT),
-        _scalar("dayofyear", _D, result=_INT),
-        _scalar("hour", _D, result=_INT),
-        _scalar("minute", _D, result=_INT),
-        _scalar("last_day", _D, result=DataType.DATE, shape=Shape.AFFINE),
-        _scalar("strftime", _D, Family.WORDS, result=_TEXT),
+        _scalar("year", _D, result=_INT, shape=Shape.AFFINE, may_fail=True),  # date rounding, written as a number
+        _scalar("quarter", _D, result=_INT, may_fail=True),
+        _scalar("month", _D, result=_INT, may_fail=True),
+        _scalar("week", _D, result=_INT, may_fail=True),
+        _scalar("day", _D, result=_INT, may_fail=True),
+        _scalar("dayofweek", _D, result=_INT, may_fail=True),
+        _scalar("dayofyear", _D, result=_INT, may_fail=True),
+        _scalar("hour", _D, result=_INT, may_fail=True),
+        _scalar("minute", _D, result=_INT, may_fail=True),
+        _scalar("last_day", _D, result=DataType.DATE, shape=Shape.AFFINE, may_fail=True),
+        _scalar("strftime", _D, Family.WORDS, result=_TEXT, may_fail=True),
     )
 }
 
@@ -154,6 +154,12 @@ DATE_PARTS = {
 ROUNDINGS = frozenset({"year", "quarter", "month", "week", "day", "hour"})
 INTERVAL_UNITS = {"day": 366_000, "week": 52_000, "month": 12_000, "quarter": 4_000, "year": 1_000, "hour": 8_784_000}
 """Units of an interval with the most that may be added: beyond it dates overflow, which would be a condition."""
+INTERVAL_DAYS = {"day": 1.0, "week": 7.0, "month": 31.0, "quarter": 92.0, "year": 366.0, "hour": 1 / 24}
+SHIFT_DAYS_MAX = 1_000_000
+"""All that is added to a date, one after the other: with a column's own ten thousand years it stays in the calendar."""
+TEXT_CHARACTERS_MAX = 10_000
+REPLACEMENT_CHARACTERS_MAX = 100
+"""Texts that functions make longer are cut: a row that matches must not be able to use up the memory."""
 
 
 class AggregateClass(StrEnum):

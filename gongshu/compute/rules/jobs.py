@@ -110,12 +110,16 @@ def decide_success(job: Job, files: tuple[OutputFile, ...], report: JobReport, n
 
 
 def report_of(
-    *, rows: int, groups: int, units: int, units_min: int, runtime_ms: int, defences: tuple[str, ...], negative: bool
-) -> JobReport:
-    """Return what may be told: the number of withheld groups only if it is at least two and of ``units_min`` units."""
-    is_exact = groups == 0 or (groups >= 2 and units >= units_min)
+    *, rows: int, groups: int, units: int, units_min: int, runtime_ms: int, defences: tuple[str, ...], negative: bool,
+    has_groups: bool = False,
+) -> JobReport:  # fmt: skip
+    """Return what may be told: the number of withheld groups only if it is at least two and of ``units_min`` units.
+
+    Where rows were grouped (``has_groups``), none and few are told alike: the difference would say that somebody is there.
+    """
+    is_exact = (groups >= 2 and units >= units_min) or not (groups or has_groups)
     return JobReport(
-        rows=rows, some_withheld=groups > 0, groups_withheld=groups if is_exact else None, runtime_ms=runtime_ms,
+        rows=rows, some_withheld=groups > 0 or has_groups, groups_withheld=groups if is_exact else None, runtime_ms=runtime_ms,
         defences=defences, needs_review=negative,
     )  # fmt: skip
 

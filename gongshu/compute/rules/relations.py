@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from gongshu.catalog.types import DataType
 from gongshu.compute.rules.scopes import Gate, Instance, Source
 from gongshu.compute.rules.terms import (
     BaseColumn,
     Form,
     Shape,
     Term,
+    alike,
     column,
+    parts_of,
     poison,
     quoted,
     union,
@@ -138,19 +141,20 @@ class United:
         return made
 
     def _merged(self, a: Term, b: Term) -> Term:
+        a, b = alike((a, b))
         never = replace(poison(), emit=lambda _: exp.Boolean(this=False))
         nothing = replace(poison(), emit=lambda _: exp.Null())
         cells = [self._pair(replace(c), c, never) for c in a.cells] + [
             self._pair(replace(c), never, c) for c in b.cells
         ]
-        parts = [self._pair(replace(p), p, nothing) for p in a.addends]
-        parts += [self._pair(replace(p), nothing, p) for p in b.addends]
+        parts = [self._pair(replace(p), p, nothing) for p in parts_of(a)]
+        parts += [self._pair(replace(p), nothing, p) for p in parts_of(b)]
         both_columns = a.shape is b.shape is Shape.COLUMN
         made = replace(
             a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,
             hidden=a.hidden | b.hidden, direct=a.direct | b.direct, indirect=a.indirect | b.indirect,
             shape=Shape.COLUMN if both_columns else Shape.OTHER, spent=a.spent + b.spent,
-            data_type=a.data_type if a.data_type is not None else b.data_type,
+            data_type=b.data_type if a.data_type is None or b.data_type in {DataType.DECIMAL, DataType.TIMESTAMP} else a.data_type,
             is_released=a.is_released and b.is_released, factors=(min(a.factors[0], b.factors[0]), max(a.factors[1], b.factors[1])),
             offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts),
             keyed_as=a.keyed_as if a.keyed_as is b.keyed_as else None, unit=a.unit if a.unit == b.unit else None,

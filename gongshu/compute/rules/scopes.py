@@ -125,7 +125,7 @@ class Governed:
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
         # A column that looks like one of our own could be mistaken for a key or a unit: it does not exist for the reader.
-        shown = [c for c in relation.columns if not c.name.startswith((KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN))]
+        shown = [c for c in relation.columns if not fold(c.name).startswith((KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN))]
         self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in shown)
         for name, term in self.columns:
             self._names[id(term)] = name
@@ -236,7 +236,7 @@ class Instance:
             mark=mark,
             emit=lambda form: column(self.alias, self.source.demand(inner, form)),
             loose=frozenset({shown}),
-            is_constant=False, is_tested=False, number=None, text=None,
+            is_constant=False, is_tested=False, number=None, text=None, has_subquery=False,
             is_released=inner.is_released or not inner.bases,
             hidden=inner.hidden,
             indirect=inner.indirect,
@@ -266,6 +266,11 @@ class Scope:
     keys: dict[Mark, Term] = field(default_factory=dict)  # group keys, as columns of the stage
     is_grouped: bool = False
     collects: Collector | None = None  # None where aggregates cannot stand
+
+    @property
+    def is_on_rows(self) -> bool:
+        """Whether expressions here are reckoned for single rows, so that failing on one of them would tell of it."""
+        return not self.is_grouped and any(i.source.is_row_level for i in self.instances)
 
     def bind(self, node: exp.Column) -> Term:
         """Return the one column that ``node`` means, or refuse."""

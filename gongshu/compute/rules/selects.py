@@ -287,6 +287,8 @@ def _plain(rows: _Rows, node: exp.Expression) -> Source:
     )  # fmt: skip
     made.hidden, made.indirect = rows.hidden, rows.indirect
     made.hidden_by = "WHERE" if rows.condition is not None else "JOIN"
+    if shown.qualify is not None:
+        made.hidden |= hidden_of((shown.qualify,))
     return made
 
 
@@ -486,7 +488,7 @@ def released_column(scope: Scope, node: exp.Expression, place: str, *, is_single
 
     return Term(
         term.data_type, ("subquery", instance.alias), emit, is_released=True, direct=term.direct,
-        indirect=term.indirect | source.indirect,
+        indirect=term.indirect | source.indirect, has_subquery=True,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 A ``Term`` is made from the tree of a statement and never holds a piece of its text: ``emit`` builds fresh nodes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -23,6 +23,7 @@ OFFSET_MAX = 1e10
 FACTOR_SPREAD_MAX = 1e6
 """Columns that are added to each other may be scaled at most this differently, for the same reason."""
 CELLS_MAX = 64
+WHOLE_DIGITS_MAX, FRACTION_DIGITS_MAX = 18, 10
 
 NUMERIC = frozenset({DataType.INTEGER, DataType.DECIMAL})
 TEMPORAL = frozenset({DataType.DATE, DataType.TIMESTAMP})
@@ -84,7 +85,8 @@ class Term:
     number: float | None = None  # of a numeric literal
     text: str | None = None  # of a text literal
     factors: tuple[float, float] = (1.0, 1.0)  # smallest and largest factor on the way from a column
-    offset: float = 0.0
+    offset: float = 0.0  # what was added on the way: a number, or days to a date
+    has_subquery: bool = False  # DuckDB's TRY cannot hold one
     spent: tuple[tuple[Use, str], ...] = ()
     cells: tuple["Term", ...] = ()  # conditions under which a row contributes; each must reach the threshold
     addends: tuple["Term", ...] = ()  # whose parts by unit must not dominate
@@ -119,6 +121,26 @@ def union(sets: Iterable[frozenset[Any]]) -> frozenset[Any]:
 def distinct(terms: Iterable[Term]) -> tuple[Term, ...]:
     """Return ``terms`` without repetition."""
     return tuple({term.mark: term for term in terms}.values())
+
+
+def cast_to(term: Term, written: str) -> Term:
+    """Return ``term`` written as another type of its family; NULL where it does not fit."""
+    emit = lambda form: exp.TryCast(this=term.emit(form), to=sql_type(written))  # noqa: E731
+    return replace(term, emit=emit)
+
+
+def alike(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """Return ``terms`` in types that meet without a conversion of the engine's own, which could fail on some value."""
+    types = {t.data_type for t in terms}
+    if types >= TEMPORAL:
+        return tuple(cast_to(t, "TIMESTAMP") if t.data_type is DataType.DATE else t for t in terms)
+    if DataType.DECIMAL in types and any(_may_be_wide(t) for t in terms):
+        return tuple(cast_to(t, "DOUBLE") if t.data_type in NUMERIC else t for t in terms)
+    return tuple(terms)
+
+
+def _may_be_wide(term: Term) -> bool:
+    return term.data_type in NUMERIC and term.shape is not Shape.COLUMN and term.number is None
 
 
 def parts_of(term: Term) -> tuple[Term, ...]:
@@ -182,12 +204,14 @@ def poison(data_type: DataType | None = None, mark: Mark = ("refused",)) -> Term
 
 
 def literal_number(text: str) -> Term:
-    """Return a number as it was written."""
-    is_whole = text.isdigit()
-    return Term(
-        DataType.INTEGER if is_whole else DataType.DECIMAL, ("number", text), lambda _: exp.Literal.number(text),
-        is_constant=True, number=float(text),
+    """Return a number as it was written; with more digits than a column has, as DOUBLE."""
+    whole, _, fraction = text.partition(".")
+    is_long = len(whole) > WHOLE_DIGITS_MAX or len(fraction) > FRACTION_DIGITS_MAX
+    made = Term(
+        DataType.INTEGER if text.isdigit() and not is_long else DataType.DECIMAL, ("number", text),
+        lambda _: exp.Literal.number(text), is_constant=True, number=float(text),
     )  # fmt: skip
+    return cast_to(made, "DOUBLE") if is_long else made
 
 
 def literal_text(text: str) -> Term:
@@ -231,7 +255,8 @@ def derive(
         indirect=union(t.indirect for t in terms), loose=union(t.loose for t in terms), shape=shape,
         is_constant=all(t.is_constant for t in terms), is_released=any(t.is_released for t in terms), spent=spent,
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
-        offset=sum(t.offset for t in terms), cells=distinct(c for t in terms for c in t.cells),
+        offset=sum(t.offset for t in terms), has_subquery=any(t.has_subquery for t in terms),
+        cells=distinct(c for t in terms for c in t.cells),
     )  # fmt: skip
     inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)
@@ -262,7 +287,7 @@ def condition(operator: str, terms: tuple[Term, ...], emit: Callable[[], Any], e
         DataType.BOOLEAN, (operator, *extra, *(t.mark for t in terms)), lambda _: paren(emit()),
         hidden=hidden_of(terms), indirect=union(t.direct | t.indirect for t in terms),
         loose=union(t.loose for t in terms), is_constant=all(t.is_constant for t in terms), is_tested=True,
-        is_released=any(t.is_released for t in terms),
+        is_released=any(t.is_released for t in terms), has_subquery=any(t.has_subquery for t in terms),
     )  # fmt: skip
 
 
