@@ -80,11 +80,13 @@ class Projection:
 class Stage:
     """One step of a governed query: a table of groups with the column ``passes``, read by later steps where it is true.
 
-    ``units`` and ``negative`` stand beside it for the report: units of a group, and whether a part was negative.
+    ``units`` and ``negative`` stand beside it for the report: units of a group, and whether a part was negative. A step that
+    is not counted has none of these: later steps compare their groups with it.
     """
 
     name: str
     sql: str
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)

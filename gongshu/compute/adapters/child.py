@@ -111,6 +111,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         scanned |= check_plan(engine, stage["sql"], request, readable)
         engine.execute(f"CREATE TEMP TABLE {quoted(stage['name'])} AS {stage['sql']}")
         readable.add(stage["name"])
+        if not stage["is_counted"]:
+            continue
         groups, units, negative = engine.execute(
             "SELECT count(*) FILTER (NOT passes), coalesce(sum(units) FILTER (NOT passes), 0), "  # noqa: S608 - quoted
             f"coalesce(bool_or(negative) FILTER (passes), false) FROM {quoted(stage['name'])}"

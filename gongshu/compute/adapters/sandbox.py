@@ -89,7 +89,7 @@ def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
     }
     return json.dumps({
         "relations": inside,
-        "stages": [{"name": s.name, "sql": s.sql} for s in query.stages],
+        "stages": [{"name": s.name, "sql": s.sql, "is_counted": s.is_counted} for s in query.stages],
         "sql": query.sql,
         "result": RESULT,
         "files": run.files,

@@ -24,6 +24,7 @@ from gongshu.compute.rules.terms import (
     paren,
     poison,
     sql_type,
+    with_step,
 )
 
 
@@ -100,6 +101,8 @@ def _sum(scope: Scope, node: exp.Expression) -> Term:
     if left.bases and right.bases and made.factors[1] > FACTOR_SPREAD_MAX * made.factors[0]:
         scope.gate.findings.add(CONSTANT_OUT_OF_RANGE, function=operator)
     offset = made.offset + sum(abs(n) for n in numbers)
+    if all(t.bases and (t.steps or t.offset) for t in (left, right)):
+        made = with_step(made)  # two steps beside each other are one on which side of a value a row lies
     return _within_range(scope, replace(made, offset=offset, number=number), operator)
 
 
@@ -185,7 +188,8 @@ def _remainder(scope: Scope, node: exp.Expression) -> Term:
     for term in (left, right):
         expect(scope, operator, term, Family.NUMBER)
     whole = left.data_type is right.data_type is DataType.INTEGER
-    return derive(
+    made = derive(
         operator, (left, right), data_type=DataType.INTEGER if whole else DataType.DECIMAL,
         emit=lambda: _reckoned(scope, kind, left, right),
     )  # fmt: skip
+    return with_step(made)

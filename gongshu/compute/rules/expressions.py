@@ -41,6 +41,7 @@ from gongshu.compute.rules.terms import (
     poison,
     sql_type,
     union,
+    with_step,
 )
 
 Handler = Callable[[Scope, exp.Expression], Term]
@@ -156,7 +157,10 @@ def _cast(scope: Scope, node: exp.Expression) -> Term:
         return poison(data_type)
     written = f"DECIMAL({', '.join(sizes)})" if sizes else name
     emit = lambda: exp.TryCast(this=inner.emit(Form.VALUE), to=sql_type(written))  # noqa: E731
-    made = derive("CAST", (inner,), data_type=data_type, emit=emit, shape=_cast_shape(inner, name), extra=(written,))
+    shape = _cast_shape(inner, name)
+    made = derive("CAST", (inner,), data_type=data_type, emit=emit, shape=shape, extra=(written,))
+    if shape is Shape.OTHER and data_type in {*NUMERIC, DataType.BOOLEAN}:
+        made = with_step(made)
     return replace(made, number=inner.number if data_type in NUMERIC else None)
 
 
@@ -212,13 +216,15 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
     data_type = wider(branches, data_type)
     cells: list[Term] = []
     addends: list[Term] = []
+    steps: list[Term] = []
     for index, branch in enumerate(branches):
         before, here = [t for t, _ in whens[:index]], [whens[index][0]] if index < len(whens) else []
         path = _path(before, here)
         if not _is_nothing(branch):
             cells += [path, *(_both(path, cell) for cell in branch.cells)]
         addends += [_within(path, addend) for addend in parts_of(branch)]
-    if len(cells) > CELLS_MAX or len(addends) > CELLS_MAX:
+        steps += [_within(path, step) for step in branch.steps]
+    if max(len(cells), len(addends), len(steps)) > CELLS_MAX:
         scope.gate.findings.add(CONSTRUCT_REFUSED, construct=f"CASE > {CELLS_MAX}")
 
     def emit() -> exp.Expression:
@@ -234,7 +240,7 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
         indirect=made.indirect | union(t.direct | t.indirect for t in tests),
         loose=made.loose | union(t.loose for t in tests),
         is_constant=made.is_constant and all(t.is_constant for t in tests),
-        cells=distinct(cells), addends=distinct(addends),
+        cells=distinct(cells), addends=distinct(addends), steps=distinct(steps),
     )  # fmt: skip
 
 
@@ -440,7 +446,30 @@ def apply(scope: Scope, function: Scalar, nodes: list[exp.Expression]) -> Term:
     if function.is_test:
         need_filter(scope.gate.findings, function.name.upper(), *terms)
         return condition(function.name, terms, emit)
-    return derive(function.name, terms, data_type=data_type, emit=emit, shape=shape)
+    return _stepped(function.name, terms, derive(function.name, terms, data_type=data_type, emit=emit, shape=shape))
+
+
+def _stepped(function: str, terms: tuple[Term, ...], made: Term) -> Term:
+    """Return ``made`` with what is a step in it: its value, the sign of its argument, or which argument was taken."""
+    if function in functions.STEPS or (functions.SCALARS[function].takes == (Family.TIME,) and terms[0].offset):
+        return with_step(made)
+    if function == "abs":
+        emit_sign = lambda _: call("sign", terms[0].emit(Form.VALUE))  # noqa: E731
+        return with_step(made, replace(made, mark=("sign", made.mark), emit=emit_sign, steps=()))
+    if function in {"least", "greatest", "nullif"} and made.data_type in NUMERIC:
+
+        def emit(_: Form) -> exp.Expression:
+            ifs = [
+                exp.If(
+                    this=exp.NullSafeEQ(this=made.emit(Form.VALUE), expression=t.emit(Form.VALUE)),
+                    true=exp.Literal.number(i),
+                )
+                for i, t in enumerate(terms)
+            ]
+            return exp.Case(ifs=ifs, default=exp.Literal.number(len(terms)))
+
+        return with_step(made, replace(made, mark=("taken", made.mark), emit=emit, steps=()))
+    return made
 
 
 def _whole(term: Term) -> exp.Expression:

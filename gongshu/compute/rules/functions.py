@@ -143,6 +143,11 @@ PARSED: dict[type[exp.Expression], tuple[str, tuple[str, ...]]] = {
     exp.LastDay: ("last_day", ("this",)),
     exp.TimeToStr: ("strftime", ("this", "format")),
 }
+STEPS = frozenset({
+    "sign", "floor", "ceil", "trunc", "round", "length", "strpos", "quarter", "month", "week", "day", "dayofweek",
+    "dayofyear", "hour", "minute",
+})  # fmt: skip
+"""Functions that may have few values. A value that few units have is a condition on them."""
 ANONYMOUS = {"prefix": "starts_with", "suffix": "ends_with", "weekday": "dayofweek", "log10": "log10"}
 HARMLESS_FLAGS = frozenset({"ignore_nulls", "safe", "coalesce", "big_int", "_type"})
 """Marks of the parser that change nothing of the meaning in DuckDB."""

@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, rule
 from gongshu.compute.rules.expressions import bind
+from gongshu.compute.rules.guards import NO_UNIT
 from gongshu.compute.rules.scopes import KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, Gate, Governed, Scope
 from gongshu.compute.rules.statement import parse_condition
 from gongshu.compute.rules.terms import Findings, Form, as_condition, column, quoted
@@ -46,7 +47,8 @@ def select_list(projection: Projection, relation: Relation, alias: str, *, key: 
         texts = [f"CAST({_column(alias, name)} AS VARCHAR)" for name in relation.policy.unit]
         separator = f" || chr({ord(UNIT_SEPARATOR)}) || "
         digest = _hash(f"({separator.join(texts)})", key)
-        items.append(f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT) AS {_name(UNIT_COLUMN)}")
+        unit = f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT)"
+        items.append(f"coalesce({unit}, {NO_UNIT}) AS {_name(UNIT_COLUMN)}")
     return ", ".join(items) or "1 AS one"
 
 

@@ -46,11 +46,13 @@ class Selected:
         self._instances, self._shown, self._write_from = instances, shown, write_from
         self.is_row_level, self.is_single_row = is_row_level, is_single_row
         self.kinds = tuple(kind for instance in instances for kind in instance.source.kinds)
+        self.sides = sum(instance.source.sides for instance in instances)
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
         self._demanded: dict[tuple[int, Form], tuple[str, Term]] = {}
         self._units: dict[int, str] = {}
+        self._side_names: dict[int, str] = {}
         if shown.is_distinct:  # every column decides which rows are the same
             for _, term in items:
                 self.demand(term, Form.VALUE)
@@ -66,6 +68,18 @@ class Selected:
         """Write a privacy unit into the result."""
         self._units.setdefault(position, f"u{position}")
         return self._units[position]
+
+    def demand_side(self, position: int) -> str:
+        """Write into the result whether a row comes from a side of a union below."""
+        self._side_names.setdefault(position, f"w{position}")
+        return self._side_names[position]
+
+    def _side(self, position: int) -> exp.Expression:
+        for instance in self._instances:
+            if position < instance.source.sides:
+                return column(instance.alias, instance.source.demand_side(position))
+            position -= instance.source.sides
+        raise IndexError(position)
 
     def _unit(self, position: int) -> exp.Expression:
         for instance in self._instances:
@@ -84,6 +98,7 @@ class Selected:
                 for name, (_, term) in zip(names, self.columns, strict=True)
             ]
         items += [exp.Alias(this=self._unit(i), alias=quoted(name)) for i, name in self._units.items()]
+        items += [exp.Alias(this=self._side(i), alias=quoted(name)) for i, name in self._side_names.items()]
         made = exp.Select(expressions=items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))])
         shown = self._shown
         if shown.is_distinct:
@@ -121,6 +136,7 @@ class United:
         self.kinds = left.kinds
         self.is_row_level = left.is_row_level or right.is_row_level
         self.is_single_row = False
+        self.sides = 2 + left.sides + right.sides if self.is_row_level else 0
         self.hidden = left.hidden | right.hidden
         self.hidden_by = left.hidden_by or right.hidden_by
         self.indirect = left.indirect | right.indirect
@@ -128,6 +144,7 @@ class United:
         self._demanded: dict[tuple[int, Form], str] = {}
         self._kept: list[tuple[Term, Form]] = []
         self._units: dict[int, str] = {}
+        self._side_names: dict[int, str] = {}
         self.columns = tuple(
             (left.columns[i][0], self._merged(a, b))
             for i, (a, b) in enumerate(zip(self._sides[0].terms, self._sides[1].terms, strict=True))
@@ -149,6 +166,9 @@ class United:
         ]
         parts = [self._pair(replace(p), p, nothing) for p in parts_of(a)]
         parts += [self._pair(replace(p), nothing, p) for p in parts_of(b)]
+        steps = [self._pair(replace(s), s, nothing) for s in a.steps] + [
+            self._pair(replace(s), nothing, s) for s in b.steps
+        ]
         both_columns = a.shape is b.shape is Shape.COLUMN
         made = replace(
             a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,
@@ -156,7 +176,7 @@ class United:
             shape=Shape.COLUMN if both_columns else Shape.OTHER, spent=a.spent + b.spent,
             data_type=b.data_type if a.data_type is None or b.data_type in {DataType.DECIMAL, DataType.TIMESTAMP} else a.data_type,
             is_released=a.is_released and b.is_released, factors=(min(a.factors[0], b.factors[0]), max(a.factors[1], b.factors[1])),
-            offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts),
+            offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts), steps=tuple(steps),
             keyed_as=a.keyed_as if a.keyed_as is b.keyed_as else None, unit=a.unit if a.unit == b.unit else None,
         )  # fmt: skip
         return self._pair(made, a, b)
@@ -174,6 +194,19 @@ class United:
         self._units.setdefault(position, f"u{position}")
         return self._units[position]
 
+    def demand_side(self, position: int) -> str:
+        """Write whether a row comes from the left side (0), from the right (1), or from a side below one of them."""
+        self._side_names.setdefault(position, f"w{position}")
+        return self._side_names[position]
+
+    def _origin(self, index: int, position: int) -> exp.Expression:
+        instance, below = self._sides[index], position - 2
+        if index == 1:
+            below -= self._sides[0].source.sides
+        if position >= 2 and 0 <= below < instance.source.sides:
+            return column(instance.alias, instance.source.demand_side(below))
+        return exp.Boolean(this=position == index)
+
     def _side(self, index: int) -> exp.Expression:
         instance = self._sides[index]
         items: list[exp.Expression] = [
@@ -184,6 +217,7 @@ class United:
             exp.Alias(this=column(instance.alias, instance.source.demand_unit(i)), alias=quoted(name))
             for i, name in self._units.items()
         ]
+        items += [exp.Alias(this=self._origin(index, i), alias=quoted(name)) for i, name in self._side_names.items()]
         items = items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))]
         return exp.Select(expressions=items, from_=exp.From(this=instance.emit()))
 

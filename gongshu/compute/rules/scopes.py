@@ -50,6 +50,7 @@ class Source(Protocol):
 
     columns: tuple[tuple[str, Term], ...]
     kinds: tuple[str, ...]  # one per privacy unit that its rows carry
+    sides: int  # how many sides of UNION ALLs its rows may come from
     is_row_level: bool
     is_single_row: bool
     hidden: frozenset[BaseColumn]  # columns without reveal that decided its rows
@@ -62,6 +63,10 @@ class Source(Protocol):
 
     def demand_unit(self, position: int) -> str:
         """Return the written name of a privacy unit."""
+        ...
+
+    def demand_side(self, position: int) -> str:
+        """Return the written name of what says whether a row comes from a side."""
         ...
 
     def emit(self) -> exp.Expression:
@@ -120,7 +125,7 @@ class Governed:
         self._gate, self._relation = gate, relation
         self._names: dict[int, str] = {}
         self.kinds: tuple[str, ...] = (", ".join(relation.policy.unit),) if relation.policy.unit else ()
-        self.is_row_level, self.is_single_row = True, False
+        self.is_row_level, self.is_single_row, self.sides = True, False, 0
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
@@ -162,6 +167,10 @@ class Governed:
         self._gate.demands.setdefault(self._relation.name, Demands()).has_unit = position == 0
         return UNIT_COLUMN
 
+    def demand_side(self, position: int) -> str:
+        """Fail: a relation of the entitlement has no sides."""
+        raise IndexError(position)
+
     def emit(self) -> exp.Expression:
         """Write the name of the projection."""
         self._gate.demands.setdefault(self._relation.name, Demands())
@@ -177,7 +186,7 @@ class Staged:
         """Give the columns ``c0``, ``c1`` … of ``stage``, described by ``terms``, known to the statement by ``names``."""
         self._stage = stage
         self.kinds: tuple[str, ...] = ()
-        self.is_row_level, self.is_single_row = False, is_single_row
+        self.is_row_level, self.is_single_row, self.sides = False, is_single_row, 0
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
@@ -190,6 +199,10 @@ class Staged:
 
     def demand_unit(self, position: int) -> str:
         """Fail: a released relation carries no unit."""
+        raise IndexError(position)
+
+    def demand_side(self, position: int) -> str:
+        """Fail: of a released relation it does not matter any more where rows came from."""
         raise IndexError(position)
 
     def emit(self) -> exp.Expression:
@@ -244,6 +257,7 @@ class Instance:
             source=("instance", self.alias),
             cells=tuple(carried("cell", i, cell) for i, cell in enumerate(inner.cells)),
             addends=tuple(carried("addend", i, part) for i, part in enumerate(inner.addends)),
+            steps=tuple(carried("step", i, step) for i, step in enumerate(inner.steps)),
         )  # fmt: skip
 
     def emit(self) -> exp.Expression:

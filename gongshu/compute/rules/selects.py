@@ -1,15 +1,13 @@
 """Reads queries: WITH, SELECT, set operations. Subqueries are bound by scope, never by name alone."""
 
 from dataclasses import dataclass
-from functools import partial
 
 from sqlglot import exp
 
-from gongshu.compute.rules import thresholds
 from gongshu.compute.rules.aggregates import known_aggregate
 from gongshu.compute.rules.expressions import bind, handles, value
 from gongshu.compute.rules.functions import family
-from gongshu.compute.rules.joins import Joins, read_from, write_from
+from gongshu.compute.rules.joins import read_from, write_from
 from gongshu.compute.rules.refusals import (
     COLUMN_NOT_GROUPED,
     CONSTRUCT_REFUSED,
@@ -28,13 +26,11 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.relations import Selected, Shown, United
 from gongshu.compute.rules.scopes import Gate, Governed, Instance, Scope, Source, Staged, fold
 from gongshu.compute.rules.stages import Collector, Draft
+from gongshu.compute.rules.staging import Rows, over_stage, stage
 from gongshu.compute.rules.terms import (
-    BaseColumn,
     Form,
-    Mark,
     Term,
     as_condition,
-    column,
     hidden_of,
     need,
     poison,
@@ -146,7 +142,7 @@ def _read_select(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
     conditions = (*joins.conditions, *((condition,) if condition is not None else ()))
     hidden = hidden_of(conditions) | union(i.source.hidden for i in scope.instances)
     indirect = union(t.direct | t.indirect for t in conditions) | union(i.source.indirect for i in scope.instances)
-    rows = _Rows(scope, condition, joins, hidden, indirect)
+    rows = Rows(scope, condition, joins, hidden, indirect)
     if _is_grouped(node):
         return _grouped(rows, node)
     if node.args.get("having") is not None:
@@ -154,17 +150,6 @@ def _read_select(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
     if node.args.get("distinct") is not None and any(i.source.is_row_level for i in scope.instances):
         return _distinct(rows, node)
     return _plain(rows, node)
-
-
-@dataclass
-class _Rows:
-    """What a SELECT reads: its scope with FROM and WHERE done."""
-
-    scope: Scope
-    condition: Term | None
-    joins: Joins
-    hidden: frozenset[BaseColumn]
-    indirect: frozenset[str]
 
 
 def _aggregates_in(node: exp.Expression | None) -> bool:
@@ -269,7 +254,7 @@ def _whole(scope: Scope, node: exp.Expression | None, kind: type[exp.Expression]
     return ""
 
 
-def _plain(rows: _Rows, node: exp.Expression) -> Source:
+def _plain(rows: Rows, node: exp.Expression) -> Source:
     """Read a SELECT without groups: rows stay rows, groups stay groups."""
     scope = rows.scope
     items = _items(scope, node)
@@ -292,7 +277,7 @@ def _plain(rows: _Rows, node: exp.Expression) -> Source:
     return made
 
 
-def _check_order(rows: _Rows, items: tuple[tuple[str, Term], ...], shown: Shown) -> None:
+def _check_order(rows: Rows, items: tuple[tuple[str, Term], ...], shown: Shown) -> None:
     findings = rows.scope.gate.findings
     terms = [t for t, _, _ in shown.order]
     if shown.limit or shown.offset:
@@ -340,7 +325,7 @@ def _key(scope: Scope, part: exp.Expression, aliases: dict[str, exp.Expression])
     return own
 
 
-def _grouped(rows: _Rows, node: exp.Expression) -> Source:
+def _grouped(rows: Rows, node: exp.Expression) -> Source:
     scope, findings = rows.scope, rows.scope.gate.findings
     keys = _keys(scope, node)
     for key in keys:
@@ -354,11 +339,11 @@ def _grouped(rows: _Rows, node: exp.Expression) -> Source:
     items = _items(scope, node)
     shown = _shown(scope, node, items)
     _check_grouped(scope, items, shown)
-    staged = _stage(rows, collector, is_single_row=not keys)
+    staged = stage(rows, collector, is_single_row=not keys)
     if node.args.get("distinct") is not None:
         scope.gate.only(node.args["distinct"])
         shown.is_distinct = True
-    return _over_stage(collector, staged, items, shown)
+    return over_stage(collector, staged, items, shown)
 
 
 def _check_grouped(scope: Scope, items: tuple[tuple[str, Term], ...], shown: Shown) -> None:
@@ -369,42 +354,7 @@ def _check_grouped(scope: Scope, items: tuple[tuple[str, Term], ...], shown: Sho
             scope.gate.findings.add(COLUMN_NOT_GROUPED, column=shown_name)
 
 
-def _unit(instance: Instance, position: int) -> exp.Expression:
-    return column(instance.alias, instance.source.demand_unit(position))
-
-
-def _stage(rows: _Rows, collector: Collector, *, is_single_row: bool) -> Staged:
-    scope, gate = rows.scope, rows.scope.gate
-    marks: list[tuple[Mark, Term]] = [(k.mark, k) for k in collector.keys]
-    released = tuple(collector.released(i, t.data_type, (t,)) for i, (_, t) in enumerate(marks))
-    released += tuple(
-        collector.released(len(marks) + i, w.arguments[0].data_type if w.arguments else None, w.arguments)
-        for i, w in enumerate(collector.wanted)
-    )
-    name = gate.fresh("stage")
-    staged = Staged(name, released, is_single_row=is_single_row)
-    if gate.findings.reasons:
-        return staged  # nothing is written of what was refused
-    units = [
-        partial(_unit, instance, position)
-        for instance in scope.instances
-        for position in range(len(instance.source.kinds))
-    ]
-    query = thresholds.build(collector, write_from(scope, rows.joins, None), rows.condition, units, gate.thresholds)
-    gate.drafts.append(Draft(name, query, len(collector.keys), len(released), is_guarded=bool(units)))
-    return staged
-
-
-def _over_stage(collector: Collector, staged: Staged, items: tuple[tuple[str, Term], ...], shown: Shown) -> Selected:
-    def write(select: exp.Select) -> None:
-        written = staged.emit()
-        written.set("alias", exp.TableAlias(this=quoted(collector.alias)))
-        select.set("from_", exp.From(this=written))
-
-    return Selected(items, (), shown, write, is_row_level=False, is_single_row=staged.is_single_row)
-
-
-def _distinct(rows: _Rows, node: exp.Expression) -> Source:
+def _distinct(rows: Rows, node: exp.Expression) -> Source:
     """Read SELECT DISTINCT over rows: grouping by all columns, thresholds included."""
     scope = rows.scope
     scope.gate.only(node.args["distinct"])
@@ -412,7 +362,7 @@ def _distinct(rows: _Rows, node: exp.Expression) -> Source:
     return _grouping(rows, node, items, "DISTINCT")
 
 
-def _grouping(rows: _Rows, node: exp.Expression, items: tuple[tuple[str, Term], ...], operator: str) -> Source:
+def _grouping(rows: Rows, node: exp.Expression, items: tuple[tuple[str, Term], ...], operator: str) -> Source:
     scope = rows.scope
     for _, term in items:
         need(scope.gate.findings, term, Use.GROUP, GROUP_MISSING, operator)
@@ -424,7 +374,7 @@ def _grouping(rows: _Rows, node: exp.Expression, items: tuple[tuple[str, Term], 
     released = tuple((name, scope.keys[term.mark]) for name, term in items)
     shown = _shown(scope, node, released)
     _check_grouped(scope, released, shown)
-    return _over_stage(collector, _stage(rows, collector, is_single_row=False), released, shown)
+    return over_stage(collector, stage(rows, collector, is_single_row=False), released, shown)
 
 
 # ------------------------------------------------------------------------------------------------- set operations
@@ -451,7 +401,7 @@ def _read_set(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
     scope = Scope(gate, tables)
     scope.add(united, "")
     joins = read_from(scope, exp.Select(), lambda _: united, lambda _: united)
-    rows = _Rows(scope, None, joins, united.hidden, united.indirect)
+    rows = Rows(scope, None, joins, united.hidden, united.indirect)
     items = tuple((name, scope.instances[0].term(i)) for i, (name, _) in enumerate(united.columns))
     if is_distinct and is_row_level:
         return _grouping(rows, node, items, "UNION")

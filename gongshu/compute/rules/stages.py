@@ -1,5 +1,6 @@
 """What one grouped SELECT asks of its stage: group keys, then aggregates, each a released value afterwards."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -33,6 +34,7 @@ class Draft:
     keys: int
     columns: int
     is_guarded: bool
+    parts: Callable[[], tuple[tuple[exp.Expression, ...], int]] | None = None  # see ``thresholds.parts_of_units``
 
 
 @dataclass

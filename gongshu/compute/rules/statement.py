@@ -7,7 +7,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from gongshu.base.decisions import Decision, Denied, Permitted
-from gongshu.compute.rules import thresholds
+from gongshu.compute.rules import differences
 from gongshu.compute.rules.refusals import (
     REVEAL_MISSING,
     ROWS_BETRAY,
@@ -21,7 +21,7 @@ from gongshu.compute.rules.relations import Selected, lineage_of
 from gongshu.compute.rules.scopes import Demands, Gate, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
 from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
-from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation, Stage
+from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation
 from gongshu.policies.types import Thresholds, Use
 
 CHARACTERS_MAX = 20_000
@@ -120,18 +120,8 @@ def _write(gate: Gate, source: Source) -> GovernedQuery:
     projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
     return GovernedQuery(
         sql=sql, outputs=names, lineage=lineage, projections=projections, is_aggregate=not source.is_row_level,
-        stages=_stages(gate),
+        stages=differences.stages(tuple(gate.drafts), gate.thresholds),
     )  # fmt: skip
-
-
-def _stages(gate: Gate) -> tuple[Stage, ...]:
-    """Write the stages. Where a total may stand beside its parts, a group that was withheld alone takes one more along."""
-    has_totals = sum(draft.is_guarded for draft in gate.drafts) > 1
-    queries = (
-        thresholds.with_complement(d, gate.thresholds) if has_totals and d.is_guarded and d.keys else d.query
-        for d in gate.drafts
-    )
-    return tuple(Stage(draft.name, written_sql(query)) for draft, query in zip(gate.drafts, queries, strict=True))
 
 
 def _projection(relation: Relation, demands: Demands) -> Projection:

@@ -90,6 +90,7 @@ class Term:
     spent: tuple[tuple[Use, str], ...] = ()
     cells: tuple["Term", ...] = ()  # conditions under which a row contributes; each must reach the threshold
     addends: tuple["Term", ...] = ()  # whose parts by unit must not dominate
+    steps: tuple["Term", ...] = ()  # functions with few values in it; each value must be that of enough units
     keyed_as: DataType | None = None  # a bare column of this type: its keyed hash can be had
     unit: int | None = None  # the position of the privacy unit that this column is
     source: Mark = ()  # of a bare column: the instance it belongs to
@@ -256,10 +257,15 @@ def derive(
         is_constant=all(t.is_constant for t in terms), is_released=any(t.is_released for t in terms), spent=spent,
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
         offset=sum(t.offset for t in terms), has_subquery=any(t.has_subquery for t in terms),
-        cells=distinct(c for t in terms for c in t.cells),
+        cells=distinct(c for t in terms for c in t.cells), steps=distinct(s for t in terms for s in t.steps),
     )  # fmt: skip
     inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)
+
+
+def with_step(made: Term, step: Term | None = None) -> Term:
+    """Return ``made`` as a function that may have few values, so that the units behind each of them are counted."""
+    return replace(made, steps=distinct((*made.steps, made if step is None else step))) if made.bases else made
 
 
 def need_filter(findings: Findings, operator: str, *terms: Term) -> None:

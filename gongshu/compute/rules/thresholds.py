@@ -1,131 +1,171 @@
 """Writes a stage: the groups of one SELECT with the thresholds beside every aggregate (controls §3).
 
-A stage has three parts over the same rows. ``main`` holds what was asked for. For each kind of privacy unit, ``per``
-holds every unit's part in every group, and ``guard`` the number of units that reach each cell and the largest parts. A
-group ``passes`` when every cell reaches ``units_min`` units of every kind and no sum is dominated by one or two units.
+Over the same rows ``main`` holds what was asked for, and ``guards`` what must hold of a group. A group ``passes`` when every
+cell reaches ``units_min`` units of every kind, no sum is dominated by one or two units, and no two of the aggregates
+leave fewer units than that when they are subtracted.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
+from gongshu.compute.rules import guards
 from gongshu.compute.rules.functions import AggregateClass, Family, family
+from gongshu.compute.rules.guards import GUARD, MAIN, PER, SOURCE, STEPS, Apart, Cell, Guarded, Rest, Side
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
-from gongshu.compute.rules.terms import Form, Term, conjunction, distinct, paren, parts_of, quoted, sql_type
+from gongshu.compute.rules.terms import (
+    Form,
+    Shape,
+    Term,
+    cast_to,
+    conjunction,
+    distinct,
+    paren,
+    parts_of,
+    quoted,
+    sql_type,
+)
+from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
 from gongshu.policies.types import Thresholds
 
-SOURCE, MAIN, PER, GUARD = "rows:", "main:", "per:", "guard:"
-"""Names of the parts of a stage. No relation can have them: a resource's name has no colon."""
 QUANTILE_MARGIN = 0.10
 QUANTILE_SPREAD = 0.05
 SIGNIFICANT_DIGITS = 3
 """A quantile lies between 10 % and 90 %, is the mean of the ones 5 % below and above it, rounded to three digits; dates to
 the month. MIN and MAX are the outermost of these. No single row's value comes out."""
-
-
-def name(text: str, table: str = "") -> exp.Expression:
-    """Write a column of a stage."""
-    return exp.Column(this=quoted(text), table=quoted(table)) if table else exp.Column(this=quoted(text))
-
-
-def fn(function: str, *arguments: exp.Expression) -> exp.Expression:
-    """Write a call."""
-    return exp.Anonymous(this=function, expressions=list(arguments))
-
-
-def number(value: float) -> exp.Expression:
-    """Write a number."""
-    return exp.Literal.number(repr(value))
-
-
-def where(aggregate: exp.Expression, test: exp.Expression | None) -> exp.Expression:
-    """Write ``aggregate FILTER (WHERE test)``."""
-    return aggregate if test is None else exp.Filter(this=aggregate, expression=exp.Where(this=test))
-
-
-def named(node: exp.Expression, alias: str) -> exp.Expression:
-    """Write ``node AS alias``."""
-    return exp.Alias(this=node, alias=quoted(alias))
+WHOLE_MAX = 10**31
+"""A whole number beyond this is no part of a sum, so that sums cannot overflow. Columns and what is reckoned of them without
+a condition stay far below."""
+COUNTED = "#"
+"""What counts have in common: rows."""
+SPARE_MAX = 600
+NO_GROUP = exp.Cast(this=exp.Literal.number(0), to=sql_type("UBIGINT"))
 
 
 @dataclass
 class Rows:
     """The rows that reach a stage: one written column for each distinct key, argument and condition."""
 
-    items: list[exp.Expression] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
     known: dict[Any, str] = field(default_factory=dict)
 
     def column(self, term: Term, prefix: str) -> str:
         """Return the written name of ``term``, adding it when it is new."""
         if term.mark not in self.known:
             self.known[term.mark] = f"{prefix}{len(self.known)}"
-            self.items.append(named(term.emit(Form.VALUE), self.known[term.mark]))
+            self.terms.append(term)
         return self.known[term.mark]
+
+    def written(self) -> list[exp.Expression]:
+        """Write every column."""
+        return [named(term.emit(Form.VALUE), self.known[term.mark]) for term in self.terms]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Rows that reach an aggregate: those where these written conditions hold and these arguments are not NULL."""
+class Asked:
+    """A cell of one aggregate, and of which quantities it tells something."""
 
-    tests: tuple[str, ...]
-    arguments: tuple[str, ...]
-
-    def written(self) -> exp.Expression | None:
-        """Write the condition; ``None`` means every row."""
-        present = [exp.Not(this=exp.Is(this=name(a), expression=exp.Null())) for a in self.arguments]
-        tests = [*(name(t) for t in self.tests), *present]
-        return conjunction(tests) if tests else None
+    wanted: int
+    cell: Cell
+    quantities: frozenset[str]
+    may_be_null: bool  # its argument is NULL on a condition, not only where a column is
 
 
-def build(
-    collector: Collector, write_from: Callable[[exp.Select], None], condition: Term | None,
-    units: Sequence[Callable[[], exp.Expression]], thresholds: Thresholds,
-) -> exp.Expression:  # fmt: skip
-    """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``.
+@dataclass
+class Plan(Guarded):
+    """A stage before it is written."""
 
-    ``write_from`` comes last: by then it is known which columns are demanded of the relations below.
-    """
-    rows = Rows()
-    keys = [rows.column(key, "k") for key in collector.keys]
-    cells, main, addends = _plan(rows, collector, units=bool(units))
-    unit_names = [f"u{i}" for i in range(len(units))]
-    items = rows.items + [named(unit(), alias) for unit, alias in zip(units, unit_names, strict=True)]
-    source = exp.Select(expressions=items or [named(exp.Literal.number(1), "one")])
-    if condition is not None:
-        source.set("where", exp.Where(this=condition.emit(Form.VALUE)))
-    write_from(source)
-    ctes = [(SOURCE, source), (MAIN, _grouped(SOURCE, keys, [named(node, f"a{i}") for i, node in enumerate(main)]))]
-    for unit in unit_names:
-        ctes.append((f"{PER}{unit}", _parts(keys, unit, cells, addends)))
-        ctes.append((f"{GUARD}{unit}", _guard(keys, unit, cells, addends, thresholds)))
-    written = [exp.CTE(this=query, alias=exp.TableAlias(this=quoted(alias))) for alias, query in ctes]
-    final = _final(collector, keys, unit_names, len(cells), len(addends), thresholds)
-    return exp.Select(**final, with_=exp.With(expressions=written))
+    rows: Rows = field(default_factory=Rows)
+    keys: list[str] = field(default_factory=list)
+    main: list[exp.Expression] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
 
-
-def _plan(
-    rows: Rows, collector: Collector, *, units: bool
-) -> tuple[list[Cell], list[exp.Expression], list[tuple[str, Cell]]]:
-    cells: dict[Cell, None] = {Cell((), ()): None}
-    main: list[exp.Expression] = []
-    addends: dict[tuple[str, Cell], None] = {}
-    for wanted in collector.wanted:
+    def add(self, wanted: Wanted, *, units: bool) -> None:
+        """Add an aggregate with its cells, its parts and its steps."""
         is_unit = wanted.unit is not None and units
-        arguments = [] if is_unit else [rows.column(term, "x") for term in wanted.arguments]
-        tests = (rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
-        reach = Cell(tests, tuple(arguments))
+        terms = (
+            tuple(_summable(t) for t in wanted.arguments) if wanted.kind is AggregateClass.MOMENT else wanted.arguments
+        )
+        arguments = () if is_unit else tuple(self.rows.column(term, "x") for term in terms)
+        tests = (self.rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
+        reach = Cell(tests, arguments)
         inner = distinct(c for t in wanted.arguments for c in t.cells) if units else ()
-        cells[reach] = None
-        for cell in inner:
-            cells[Cell((*tests, rows.column(cell, "p")), tuple(arguments))] = None
-        main.append(_asked(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else ""))
-        if wanted.kind is AggregateClass.MOMENT and units:
+        cells = [reach, *(Cell((*tests, self.rows.column(cell, "p")), arguments) for cell in inner)]
+        self.main.append(_written(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else ""))
+        self.cells += [cell for cell in dict.fromkeys(cells) if cell not in self.cells]
+        if not units:
+            return
+        quantities = _quantities(wanted)
+        may_be_null = any(t.shape is Shape.OTHER and t.bases for t in wanted.arguments)
+        self.asked += [Asked(len(self.main), cell, quantities, may_be_null) for cell in cells]
+        if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
+            self.ordered.append(reach)
+        if wanted.kind is AggregateClass.MOMENT:
             for part in distinct(a for t in wanted.arguments for a in _summed(t)):
-                addends[rows.column(part, "x"), Cell(tests, tuple(arguments))] = None
-    return list(cells), main, list(addends)
+                self._once(self.addends, (self.rows.column(part, "x"), reach))
+        for step in distinct(step for t in wanted.arguments for step in t.steps):
+            self._once(self.steps, (self.rows.column(step, "x"), reach))
+
+    def _once(self, known: list[tuple[str, Cell]], made: tuple[str, Cell]) -> None:
+        if made not in known:
+            known.append(made)
+
+    def compare(self, sides: int) -> None:
+        """Note what would be left if aggregates were subtracted from each other, or one side of a union were known."""
+        found: dict[Apart | Rest | Side, None] = {}
+        for one, other in itertools.combinations(self.asked, 2):
+            apart = _apart(one, other)
+            if apart is not None:
+                found[apart] = None
+        for whole in self.asked:
+            beside = [a.cell.tests for a in self.asked if a.cell.tests and a.quantities & whole.quantities]
+            others = tuple(Cell(tests) for tests in dict.fromkeys(beside))
+            if not whole.cell.tests and len(others) > 1:
+                found[Rest(others)] = None
+        for position, cell in itertools.product(range(sides), self.cells):
+            found[Side(cell, f"w{position}")] = None
+        self.spare = list(found)
+
+
+def _quantities(wanted: Wanted) -> frozenset[str]:
+    if wanted.kind is AggregateClass.ORDER:
+        return frozenset()
+    if wanted.kind is AggregateClass.COUNT:
+        return frozenset({COUNTED})
+    columns = frozenset(name for t in wanted.arguments for name in t.direct if t.bases)
+    return columns or frozenset({COUNTED})
+
+
+def _apart(one: Asked, other: Asked) -> Apart | None:
+    shared = one.quantities & other.quantities
+    first, second = one.cell, other.cell
+    if one.wanted == other.wanted or not shared or first == second:
+        return None
+    if first.arguments == second.arguments:
+        return Apart(first, second)
+    if first.tests != second.tests:
+        return Apart(Cell(first.tests), Cell(second.tests))
+    # The same rows but for missing values. How many values are missing may be told, what others hold there may not.
+    return Apart(first, second) if shared - {COUNTED} or one.may_be_null or other.may_be_null else None
+
+
+def _summable(term: Term) -> Term:
+    """Return an argument of a sum so that no sum of it can fail."""
+    if (term.shape is Shape.COLUMN and term.bases) or term.number is not None or term.data_type is None:
+        return term
+    if term.data_type is not DataType.INTEGER:
+        return replace(cast_to(term, "DOUBLE"), mark=("double", term.mark))
+    ends = (exp.Neg(this=exp.Literal.number(WHOLE_MAX)), exp.Literal.number(WHOLE_MAX))
+
+    def emit(form: Form) -> exp.Expression:
+        test = exp.Between(this=paren(term.emit(form)), low=ends[0].copy(), high=ends[1].copy())
+        return exp.Case(ifs=[exp.If(this=test, true=term.emit(form))])
+
+    return replace(term, emit=emit, mark=("summable", term.mark))
 
 
 def _summed(term: Term) -> tuple[Term, ...]:
@@ -133,9 +173,83 @@ def _summed(term: Term) -> tuple[Term, ...]:
     return tuple(a for a in parts_of(term) if family(a.data_type) == Family.NUMBER)
 
 
-def _asked(wanted: Wanted, arguments: list[str], reach: Cell, unit: str) -> exp.Expression:
+def plan_of(collector: Collector, *, units: bool, sides: int) -> Plan:
+    """Return what a stage asks for and what must hold of its groups."""
+    plan = Plan(cells=[Cell()])
+    plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
+    for wanted in collector.wanted:
+        plan.add(wanted, units=units)
+    if units:
+        plan.compare(sides)
+    return plan
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The rows behind a stage: what writes FROM and WHERE, and of each row its units and the sides it comes from.
+
+    ``write_from`` comes last: by then it is known which columns are demanded of the relations below.
+    """
+
+    write_from: Callable[[exp.Select], None]
+    condition: Term | None
+    units: tuple[Callable[[], exp.Expression], ...]
+    sides: tuple[Callable[[], exp.Expression], ...]
+
+    def source(self, plan: Plan) -> exp.CTE:
+        """Write the rows with everything that ``plan`` needs of them."""
+        items = list(plan.rows.written())
+        items += [named(unit(), f"u{i}") for i, unit in enumerate(self.units)]
+        items += [named(side(), f"w{i}") for i, side in enumerate(self.sides)]
+        source = exp.Select(expressions=items or [named(exp.Literal.number(1), "one")])
+        if self.condition is not None:
+            source.set("where", exp.Where(this=self.condition.emit(Form.VALUE)))
+        self.write_from(source)
+        return _cte(SOURCE, source)
+
+
+def _cte(alias: str, query: exp.Expression) -> exp.CTE:
+    return exp.CTE(this=query, alias=exp.TableAlias(this=quoted(alias)))
+
+
+def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds) -> exp.Expression:
+    """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``."""
+    keys, units = plan.keys, [f"u{i}" for i in range(len(behind.units))]
+    ctes = [
+        behind.source(plan),
+        _cte(MAIN, grouped(SOURCE, keys, [named(a, f"a{i}") for i, a in enumerate(plan.main)])),
+    ]
+    for unit in units:
+        ctes.append(_cte(f"{PER}{unit}", guards.parts(plan, keys, unit)))
+        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(plan, keys, unit, thresholds)))
+    ctes += [_cte(f"{STEPS}{i}", guards.steps(plan, i, keys, units)) for i in range(len(plan.steps))]
+    return exp.Select(**_final(collector, plan, units, thresholds), with_=exp.With(expressions=ctes))
+
+
+def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ...], int]:
+    """Return, for each kind of unit, the rows that each unit has in each group, by condition; and how many conditions.
+
+    Columns: ``g`` the group, ``u`` the unit, ``r0`` its rows, ``r1`` … those where a condition of the stage holds.
+    """
+    tests = [(), *dict.fromkeys(a.cell.tests for a in plan.asked if a.cell.tests)]
+    made = []
+    for i in range(len(behind.units)):
+        group = fn("hash", *(name(k) for k in plan.keys)) if plan.keys else NO_GROUP.copy()
+        items = [named(group, "g"), named(name(f"u{i}"), "u")]
+        items += [
+            named(where(exp.Count(this=exp.Star()), Cell(test).written()), f"r{j}") for j, test in enumerate(tests)
+        ]
+        select = exp.Select(expressions=items, from_=exp.From(this=exp.Table(this=quoted(SOURCE))))
+        select.set("where", exp.Where(this=exp.NEQ(this=name(f"u{i}"), expression=exp.Literal.number(guards.NO_UNIT))))
+        select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, f"u{i}")]))
+        select.set("with_", exp.With(expressions=[behind.source(plan)]))
+        made.append(select)
+    return tuple(made), len(tests)
+
+
+def _written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:
     if unit:
-        call: exp.Expression = fn("count", exp.Distinct(expressions=[name(unit)]))
+        call: exp.Expression = fn("count", exp.Distinct(expressions=[guards.known_unit(unit)]))
     elif not arguments:
         call = exp.Count(this=exp.Star())
     elif wanted.is_distinct:
@@ -160,17 +274,13 @@ def _quantile(wanted: Wanted, argument: str, reach: Cell) -> exp.Expression:
     ends = (middle - QUANTILE_SPREAD, middle + QUANTILE_SPREAD)
     is_time = family(term.data_type) == Family.TIME
     given = fn("epoch", name(argument)) if is_time else name(argument)
-    low, high = (where(fn("quantile_cont", _double(given.copy()), number(round(p, 4))), test) for p in ends)
+    low, high = (where(fn("quantile_cont", double(given.copy()), number(round(p, 4))), test) for p in ends)
     return exp.Div(this=paren(exp.Add(this=low, expression=high)), expression=exp.Literal.number(2))
-
-
-def _double(node: exp.Expression) -> exp.Expression:
-    return exp.Cast(this=node, to=sql_type("DOUBLE"))
 
 
 def _moment(seconds: exp.Expression) -> exp.Expression:
     micros = exp.Mul(this=paren(seconds), expression=exp.Literal.number(1_000_000))
-    return fn("make_timestamp", exp.Cast(this=paren(micros), to=sql_type("BIGINT")))
+    return exp.Try(this=fn("make_timestamp", exp.TryCast(this=paren(micros), to=sql_type("BIGINT"))))
 
 
 def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression:
@@ -178,94 +288,35 @@ def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression
         month = fn("date_trunc", exp.Literal.string("month"), _moment(node))
         return exp.TryCast(this=month, to=sql_type("DATE"))
     digits = fn("floor", fn("log10", fn("abs", node)))
-    places = exp.Cast(
+    places = exp.TryCast(
         this=exp.Sub(this=exp.Literal.number(SIGNIFICANT_DIGITS - 1), expression=digits), to=sql_type("INT")
     )
-    is_plain = exp.Or(
-        this=exp.Is(this=node.copy(), expression=exp.Null()), expression=exp.EQ(this=node.copy(), expression=number(0))
-    )
+    is_zero = exp.EQ(this=node.copy(), expression=number(0))
+    is_plain = exp.Or(this=exp.Is(this=node.copy(), expression=exp.Null()), expression=is_zero)
     return exp.Case(ifs=[exp.If(this=is_plain, true=node.copy())], default=fn("round", node.copy(), places))
 
 
-def _grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.Expression:
-    select = exp.Select(expressions=[*(name(k) for k in keys), *items] or [exp.Count(this=exp.Star())])
-    select.set("from_", exp.From(this=exp.Table(this=quoted(source))))
-    if keys:
-        select.set("group", exp.Group(expressions=[name(k) for k in keys]))
-    elif not items:
-        select.set("expressions", [named(exp.Count(this=exp.Star()), "n")])
-    return select
-
-
-def _parts(keys: list[str], unit: str, cells: list[Cell], addends: list[tuple[str, Cell]]) -> exp.Expression:
-    items = [named(where(exp.Count(this=exp.Star()), cell.written()), f"r{i}") for i, cell in enumerate(cells)]
-    items += [named(where(fn("sum", name(part)), cell.written()), f"s{j}") for j, (part, cell) in enumerate(addends)]
-    select = _grouped(SOURCE, [*keys, unit], items)
-    select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
-    return select
-
-
-def _guard(
-    keys: list[str], unit: str, cells: list[Cell], addends: list[tuple[str, Cell]], thresholds: Thresholds
-) -> exp.Expression:
-    reached = [exp.GT(this=name(f"r{i}"), expression=exp.Literal.number(0)) for i in range(len(cells))]
-    items = [named(where(exp.Count(this=exp.Star()), test), f"n{i}") for i, test in enumerate(reached)]
-    largest = max(2, thresholds.dominance_top_n)
-    for j in range(len(addends)):
-        size = fn("abs", name(f"s{j}"))
-        items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
-        items.append(named(fn("sum", size.copy()), f"total{j}"))
-        items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
-    return _grouped(f"{PER}{unit}", keys, items)
-
-
-def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
-    """Write: the group is safe from its one or two largest units finding out about the others, or anybody about them."""
-    total = _double(fn("coalesce", name(f"total{j}", table), exp.Literal.number(0)))
-    top = name(f"top{j}", table)
-    first, second = (
-        _double(fn("coalesce", fn("list_extract", top.copy(), exp.Literal.number(i)), exp.Literal.number(0)))
-        for i in (1, 2)
-    )
-    rest = exp.Sub(this=exp.Sub(this=total.copy(), expression=first), expression=second)
-    share_p = exp.Mul(this=first.copy(), expression=number(thresholds.dominance_p_percent / 100))
-    p_rule = exp.GTE(this=rest, expression=share_p)
-    largest = fn("list_slice", top.copy(), exp.Literal.number(1), exp.Literal.number(thresholds.dominance_top_n))
-    share = fn("list_sum", largest)
-    ceiling = exp.Mul(this=total.copy(), expression=number(thresholds.dominance_top_percent / 100))
-    n_k_rule = exp.LTE(this=_double(fn("coalesce", share, exp.Literal.number(0))), expression=ceiling)
-    is_zero = exp.EQ(this=total.copy(), expression=exp.Literal.number(0))
-    rules = conjunction((fn("isfinite", total.copy()), p_rule, n_k_rule))
-    return paren(exp.Or(this=is_zero, expression=paren(rules)))
-
-
-def _final(  # noqa: PLR0917 - what the parts of a stage agree on
-    collector: Collector, keys: list[str], units: list[str], cells: int, addends: int, thresholds: Thresholds
-) -> dict[str, Any]:
+def _final(collector: Collector, plan: Plan, units: list[str], thresholds: Thresholds) -> dict[str, Any]:
+    keys = plan.keys
     items = [named(name(key, MAIN), f"c{i}") for i, key in enumerate(keys)]
     for i, wanted in enumerate(collector.wanted):
         node = name(f"a{i}", MAIN)
         if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
             node = _rounded(node, wanted.arguments[0].data_type)
         items.append(named(node, f"c{len(keys) + i}"))
-    tests: list[exp.Expression] = []
+    tests = [test for unit in units for test in guards.tests(plan, unit, thresholds)]
+    tests += guards.step_tests(plan, thresholds)
     joins: list[exp.Expression] = []
-    for unit in units:
-        guard = f"{GUARD}{unit}"
-        enough = [
-            exp.GTE(this=name(f"n{i}", guard), expression=exp.Literal.number(thresholds.units_min))
-            for i in range(cells)
-        ]
-        tests += [*enough, *(_dominated(guard, j, thresholds) for j in range(addends))]
-        same = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, guard)) for key in keys]
-        joins.append(exp.Join(this=exp.Table(this=quoted(guard)), side="LEFT", on=conjunction(list(same))))
+    for table in (*(f"{GUARD}{unit}" for unit in units), *(f"{STEPS}{i}" for i in range(len(plan.steps)))):
+        same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, table)) for key in keys]
+        joins.append(exp.Join(this=exp.Table(this=quoted(table)), side="LEFT", on=conjunction(same)))
     passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units else exp.Boolean(this=True)
     counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units]
     fewest = fn("least", *counts) if counts else exp.Null()
     below = [
         exp.LT(this=name(f"low{j}", f"{GUARD}{u}"), expression=exp.Literal.number(0))
         for u in units
-        for j in range(addends)
+        for j in range(len(plan.addends))
     ]
     negative = fn("coalesce", fn("greatest", *below), exp.Boolean(this=False)) if below else exp.Boolean(this=False)
     items += [named(passes, "passes"), named(fewest, "units"), named(negative, "negative")]

@@ -1,0 +1,105 @@
+"""Several stages in one statement: no difference between two of them may be about fewer than ``units_min`` units.
+
+Where a statement has one guarded stage, its stage is written as it is. Where it has more, each stage also keeps the rows
+that every unit has in its groups (``parts:…``), and a group of a later stage is withheld when
+
+- it and an earlier group are nearly the same (a count, and the count of all but one);
+- it and its likes leave little of an earlier group that holds them (a total, then its parts: the smallest part goes);
+- earlier groups leave little of it (parts, then their total: the total goes).
+
+Only names and numbers made here stand in the text. Units count as the same rows when their numbers of rows are in one
+ratio for most, so that rows which were doubled on purpose change nothing.
+"""
+
+# ruff: noqa: S608 - the text is made of names and numbers that are made here
+
+from gongshu.compute.rules import thresholds as one_stage
+from gongshu.compute.rules.stages import Draft
+from gongshu.compute.rules.terms import written_sql
+from gongshu.compute.types import Stage
+from gongshu.policies.types import Thresholds
+
+PARTS, DRAFT = "parts:", "draft:"
+
+
+def stages(drafts: tuple[Draft, ...], thresholds: Thresholds) -> tuple[Stage, ...]:
+    """Write the stages of a statement, in order."""
+    if sum(draft.is_guarded for draft in drafts) < 2:
+        return tuple(Stage(draft.name, written_sql(draft.query)) for draft in drafts)
+    made: list[Stage] = []
+    earlier: list[tuple[Draft, int]] = []
+    for draft in drafts:
+        if not draft.is_guarded or draft.parts is None:
+            made.append(Stage(draft.name, written_sql(draft.query)))
+            continue
+        queries, tests = draft.parts()
+        query = one_stage.with_complement(draft, thresholds) if draft.keys else draft.query
+        made += [
+            Stage(f"{PARTS}{draft.name}:{kind}", _by_test(written_sql(parts), tests), is_counted=False)
+            for kind, parts in enumerate(queries)
+        ]
+        if earlier:
+            made.append(Stage(f"{DRAFT}{draft.name}", written_sql(query), is_counted=False))
+            made.append(Stage(draft.name, _checked(draft, len(queries), earlier, thresholds.units_min)))
+        else:
+            made.append(Stage(draft.name, written_sql(query)))
+        earlier.append((draft, len(queries)))
+    return tuple(made)
+
+
+def _by_test(parts: str, tests: int) -> str:
+    rows = (f"SELECT g, {i} AS c, u, r{i} AS r FROM by_unit WHERE r{i} > 0" for i in range(tests))
+    return f"WITH by_unit AS ({parts}) {' UNION ALL '.join(rows)}"
+
+
+def _group(draft: Draft) -> str:
+    return f"hash({', '.join(f'c{i}' for i in range(draft.keys))})" if draft.keys else "CAST(0 AS UBIGINT)"
+
+
+def _passing(draft: Draft, kind: int, table: str) -> str:
+    return (
+        f'SELECT p.g, p.c, p.u, p.r FROM "{PARTS}{draft.name}:{kind}" AS p '
+        f'JOIN (SELECT {_group(draft)} AS g FROM "{table}" WHERE passes) AS s ON p.g = s.g'
+    )
+
+
+def _checked(draft: Draft, kinds: int, earlier: list[tuple[Draft, int]], fewest: int) -> str:
+    ctes, bad = [], []
+    pairs = [(kind, other, theirs) for kind in range(kinds) for other, many in earlier for theirs in range(many)]
+    for i, (kind, other, theirs) in enumerate(pairs):
+        ctes += _pair(i, _passing(draft, kind, f"{DRAFT}{draft.name}"), _passing(other, theirs, other.name))
+        bad += _small(i, fewest)
+    columns = ", ".join(f"d.c{i}" for i in range(draft.columns))
+    return (
+        f"WITH {', '.join(ctes)}, bad AS ({' UNION '.join(bad)}) "
+        f"SELECT {columns}, d.passes AND b.g IS NULL AS passes, d.units, d.negative "
+        f'FROM (SELECT *, {_group(draft)} AS g FROM "{DRAFT}{draft.name}") AS d LEFT JOIN bad AS b ON d.g = b.g'
+    )
+
+
+def _pair(i: int, mine: str, theirs: str) -> list[str]:
+    """Write which groups meet in how many units, beside the units that each has."""
+    sizes = "SELECT g, c, count(*) AS n FROM {table} GROUP BY g, c"
+    own, their = sizes.format(table=f"mine{i}"), sizes.format(table=f"theirs{i}")
+    ratios = f"""
+        SELECT m.g, m.c, t.g AS tg, t.c AS tc, m.r / t.r AS ratio, count(*) AS n
+        FROM mine{i} AS m JOIN theirs{i} AS t ON m.u = t.u GROUP BY m.g, m.c, t.g, t.c, m.r / t.r"""
+    sized = f"""
+        SELECT x.g, x.c, x.tg, x.tc, x.n, a.n AS own, b.n AS their
+        FROM (SELECT g, c, tg, tc, max(n) AS n FROM ratios{i} GROUP BY g, c, tg, tc) AS x
+        JOIN ({own}) AS a ON x.g = a.g AND x.c = a.c JOIN ({their}) AS b ON x.tg = b.g AND x.tc = b.c"""
+    parts = {"mine": mine, "theirs": theirs, "ratios": ratios, "sized": sized}
+    return [f"{name}{i} AS ({text})" for name, text in parts.items()]
+
+
+def _small(i: int, fewest: int) -> list[str]:
+    """Write the groups that would leave fewer than ``fewest`` units when something is subtracted."""
+    nearly_same = f"""
+        SELECT g FROM sized{i} WHERE own - n < {fewest} AND their - n < {fewest} AND own + their > 2 * n"""
+    smallest_part = f"""
+        SELECT arg_min(g, own) AS g FROM sized{i} WHERE n = own GROUP BY tg, tc, c
+        HAVING max(their) - sum(own) BETWEEN 1 AND {fewest - 1}"""
+    total = f"""
+        SELECT g FROM sized{i} WHERE n = their GROUP BY g, c, tc
+        HAVING max(own) - sum(their) BETWEEN 1 AND {fewest - 1}"""
+    return [nearly_same, smallest_part, total]

@@ -1,0 +1,193 @@
+"""The conditions under which a group may be shown: enough units in every cell, no small difference, no dominance.
+
+For each kind of privacy unit, ``per`` holds every unit's part in every group, and ``guard`` the number of units that reach
+each cell and the largest parts. Rows whose unit is missing count as one unit for dominance and as none for the minimum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from gongshu.compute.rules.terms import conjunction, paren, quoted
+from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
+from gongshu.policies.types import Thresholds
+
+SOURCE, MAIN, PER, GUARD, STEPS = "rows:", "main:", "per:", "guard:", "steps:"
+"""Names of the parts of a stage. No relation can have them: a resource's name has no colon."""
+NO_UNIT = 0
+"""How a row without a unit is marked in a projection."""
+CLASSES_MAX = 20
+"""Values of a step function are looked at one by one when there are no more than these."""
+ORDER_SHARE = 10
+"""Behind a quantile no unit may have more than one in so many rows: the window of 10 % must not be one unit's."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Rows that reach an aggregate: those where these written conditions hold and these arguments are not NULL."""
+
+    tests: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    def written(self) -> exp.Expression | None:
+        """Write the condition; ``None`` means every row."""
+        present = [exp.Not(this=exp.Is(this=name(a), expression=exp.Null())) for a in self.arguments]
+        tests = [*(name(t) for t in self.tests), *present]
+        return conjunction(tests) if tests else None
+
+    def truth(self) -> exp.Expression:
+        """Write whether a row belongs to the cell, never NULL."""
+        test = self.written()
+        return exp.Boolean(this=True) if test is None else fn("coalesce", test, exp.Boolean(this=False))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Rows that belong to one of two cells: what is left when their aggregates are subtracted."""
+
+    first: Cell
+    second: Cell
+
+    def written(self) -> exp.Expression:
+        """Write the condition."""
+        return exp.NEQ(this=self.first.truth(), expression=self.second.truth())
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Rows of a total that belong to none of the cells beside it."""
+
+    cells: tuple[Cell, ...]
+
+    def written(self) -> exp.Expression:
+        """Write the condition."""
+        return conjunction([exp.Not(this=cell.truth()) for cell in self.cells])
+
+
+@dataclass(frozen=True)
+class Side:
+    """Rows of a cell that come from one side of a UNION ALL: those of the other may be constants."""
+
+    cell: Cell
+    side: str
+
+    def written(self) -> exp.Expression:
+        """Write the condition."""
+        return conjunction([self.cell.truth(), name(self.side)])
+
+
+@dataclass
+class Guarded:
+    """What must hold of a group: each of ``cells`` has enough units, each of ``spare`` enough or none, and so on."""
+
+    cells: list[Cell] = field(default_factory=list)
+    spare: list[Apart | Rest | Side] = field(default_factory=list)
+    addends: list[tuple[str, Cell]] = field(default_factory=list)  # no unit's part of these dominates
+    ordered: list[Cell] = field(default_factory=list)  # no unit has many of these rows
+    steps: list[tuple[str, Cell]] = field(default_factory=list)  # few values: each of them has enough units
+
+
+def parts(plan: Guarded, keys: list[str], unit: str) -> exp.Expression:
+    """Write every unit's part in every group."""
+    items = [named(where(exp.Count(this=exp.Star()), cell.written()), f"r{i}") for i, cell in enumerate(plan.cells)]
+    items += [named(where(exp.Count(this=exp.Star()), spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
+    for j, (part, cell) in enumerate(plan.addends):
+        items.append(named(where(fn("sum", double(name(part))), cell.written()), f"s{j}"))
+    select = grouped(SOURCE, [*keys, unit], items)
+    select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
+    return select
+
+
+def guard(plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds) -> exp.Expression:
+    """Write how many units reach each cell of a group, and the largest parts."""
+    items = [_units(unit, f"r{i}", f"n{i}") for i in range(len(plan.cells))]
+    items += [_units(unit, f"q{i}", f"m{i}") for i in range(len(plan.spare))]
+    for i in _positions(plan):
+        items += [named(fn("max", name(f"r{i}")), f"big{i}"), named(fn("sum", name(f"r{i}")), f"all{i}")]
+    largest = max(2, thresholds.dominance_top_n)
+    for j in range(len(plan.addends)):
+        size = fn("abs", name(f"s{j}"))
+        items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
+        items.append(named(fn("sum", size.copy()), f"total{j}"))
+        items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
+    return grouped(f"{PER}{unit}", keys, items)
+
+
+def _units(unit: str, rows: str, alias: str) -> exp.Expression:
+    has_rows = exp.GT(this=name(rows), expression=exp.Literal.number(0))
+    is_unit = exp.NEQ(this=name(unit), expression=exp.Literal.number(NO_UNIT))
+    return named(where(exp.Count(this=exp.Star()), conjunction([has_rows, is_unit])), alias)
+
+
+def _positions(plan: Guarded) -> list[int]:
+    return [plan.cells.index(cell) for cell in dict.fromkeys(plan.ordered)]
+
+
+def steps(plan: Guarded, index: int, keys: list[str], units: Sequence[str]) -> exp.Expression:
+    """Write how many values a step function has in each group, and the fewest units that one of them has."""
+    step, cell = plan.steps[index]
+    counts = [fn("count", exp.Distinct(expressions=[known_unit(unit)])) for unit in units]
+    fewest = fn("least", *counts) if len(counts) > 1 else counts[0]
+    by_value = grouped(SOURCE, [*keys, step], [named(fewest, "n")])
+    has_value = exp.Not(this=exp.Is(this=name(step), expression=exp.Null()))
+    by_value.set("where", exp.Where(this=conjunction([cell.truth(), has_value])))
+    inner = f"{STEPS}{index}:"
+    items = [named(exp.Count(this=exp.Star()), "classes"), named(fn("min", name("n")), "fewest")]
+    select = grouped(inner, keys, items)
+    alias = exp.TableAlias(this=quoted(inner))
+    select.set("with_", exp.With(expressions=[exp.CTE(this=by_value, alias=alias)]))
+    return select
+
+
+def known_unit(unit: str, table: str = "") -> exp.Expression:
+    """Write a unit, NULL where it is missing."""
+    return fn("nullif", name(unit, table), exp.Literal.number(NO_UNIT))
+
+
+def tests(plan: Guarded, unit: str, thresholds: Thresholds) -> list[exp.Expression]:
+    """Write what must hold of one kind of unit."""
+    table, fewest = f"{GUARD}{unit}", thresholds.units_min
+    enough = [exp.GTE(this=name(f"n{i}", table), expression=exp.Literal.number(fewest)) for i in range(len(plan.cells))]
+    spare = [_none_or(name(f"m{i}", table), fewest) for i in range(len(plan.spare))]
+    shares: list[exp.Expression] = []
+    for i in _positions(plan):
+        rows = exp.Mul(this=name(f"big{i}", table), expression=exp.Literal.number(ORDER_SHARE))
+        shares.append(exp.LTE(this=rows, expression=name(f"all{i}", table)))
+    return [*enough, *spare, *shares, *(_dominated(table, j, thresholds) for j in range(len(plan.addends)))]
+
+
+def step_tests(plan: Guarded, thresholds: Thresholds) -> list[exp.Expression]:
+    """Write what must hold of the values of step functions. A group without rows in the cell has none."""
+    made: list[exp.Expression] = []
+    for index in range(len(plan.steps)):
+        table = f"{STEPS}{index}"
+        few = exp.LTE(this=name("classes", table), expression=exp.Literal.number(CLASSES_MAX))
+        small = exp.LT(this=name("fewest", table), expression=exp.Literal.number(thresholds.units_min))
+        made.append(exp.Not(this=fn("coalesce", conjunction([few, small]), exp.Boolean(this=False))))
+    return made
+
+
+def _none_or(count: exp.Expression, fewest: int) -> exp.Expression:
+    none = exp.EQ(this=count, expression=exp.Literal.number(0))
+    return paren(exp.Or(this=none, expression=exp.GTE(this=count.copy(), expression=exp.Literal.number(fewest))))
+
+
+def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
+    """Write: the group is safe from its one or two largest units finding out about the others, or anybody about them."""
+    total = double(fn("coalesce", name(f"total{j}", table), exp.Literal.number(0)))
+    top = name(f"top{j}", table)
+    first, second = (
+        double(fn("coalesce", fn("list_extract", top.copy(), exp.Literal.number(i)), exp.Literal.number(0)))
+        for i in (1, 2)
+    )
+    rest = exp.Sub(this=exp.Sub(this=total.copy(), expression=first), expression=second)
+    share_p = exp.Mul(this=first.copy(), expression=number(thresholds.dominance_p_percent / 100))
+    p_rule = exp.GTE(this=rest, expression=share_p)
+    largest = fn("list_slice", top.copy(), exp.Literal.number(1), exp.Literal.number(thresholds.dominance_top_n))
+    share = fn("list_sum", largest)
+    ceiling = exp.Mul(this=total.copy(), expression=number(thresholds.dominance_top_percent / 100))
+    n_k_rule = exp.LTE(this=double(fn("coalesce", share, exp.Literal.number(0))), expression=ceiling)
+    is_zero = exp.EQ(this=total.copy(), expression=exp.Literal.number(0))
+    rules = conjunction((fn("isfinite", total.copy()), p_rule, n_k_rule))
+    return paren(exp.Or(this=is_zero, expression=paren(rules)))

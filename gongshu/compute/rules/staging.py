@@ -1,0 +1,80 @@
+"""From a grouped SELECT to its stage: the groups that thresholds let through, and what the SELECT shows of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from sqlglot import exp
+
+from gongshu.compute.rules import thresholds
+from gongshu.compute.rules.joins import Joins, write_from
+from gongshu.compute.rules.refusals import STATEMENT_TOO_LARGE
+from gongshu.compute.rules.relations import Selected, Shown
+from gongshu.compute.rules.scopes import Instance, Scope, Source, Staged
+from gongshu.compute.rules.stages import Collector, Draft
+from gongshu.compute.rules.terms import BaseColumn, Mark, Term, column, quoted
+
+
+@dataclass
+class Rows:
+    """What a SELECT reads: its scope with FROM and WHERE done."""
+
+    scope: Scope
+    condition: Term | None
+    joins: Joins
+    hidden: frozenset[BaseColumn]
+    indirect: frozenset[str]
+
+
+def _unit(instance: Instance, position: int) -> exp.Expression:
+    return column(instance.alias, instance.source.demand_unit(position))
+
+
+def _origin(instance: Instance, position: int) -> exp.Expression:
+    return column(instance.alias, instance.source.demand_side(position))
+
+
+def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
+    """Write the stage of a grouped SELECT, once everything that is asked of it is known."""
+    scope, gate = rows.scope, rows.scope.gate
+    marks: list[tuple[Mark, Term]] = [(k.mark, k) for k in collector.keys]
+    released = tuple(collector.released(i, t.data_type, (t,)) for i, (_, t) in enumerate(marks))
+    released += tuple(
+        collector.released(len(marks) + i, w.arguments[0].data_type if w.arguments else None, w.arguments)
+        for i, w in enumerate(collector.wanted)
+    )
+    name = gate.fresh("stage")
+    staged = Staged(name, released, is_single_row=is_single_row)
+    if gate.findings.reasons:
+        return staged  # nothing is written of what was refused
+    behind = thresholds.Behind(
+        write_from(scope, rows.joins, None), rows.condition, _each(scope, _unit, lambda source: len(source.kinds)),
+        _each(scope, _origin, lambda source: source.sides),
+    )  # fmt: skip
+    plan = thresholds.plan_of(collector, units=bool(behind.units), sides=len(behind.sides))
+    if len(plan.spare) > thresholds.SPARE_MAX:
+        gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)
+        return staged
+    query = thresholds.build(collector, plan, behind, gate.thresholds)
+    parts = partial(thresholds.parts_of_units, plan, behind)
+    gate.drafts.append(
+        Draft(name, query, len(collector.keys), len(released), is_guarded=bool(behind.units), parts=parts)
+    )
+    return staged
+
+
+def _each(
+    scope: Scope, write: Callable[[Instance, int], exp.Expression], count: Callable[[Source], int]
+) -> tuple[Callable[[], exp.Expression], ...]:
+    return tuple(partial(write, i, position) for i in scope.instances for position in range(count(i.source)))
+
+
+def over_stage(collector: Collector, staged: Staged, items: tuple[tuple[str, Term], ...], shown: Shown) -> Selected:
+    """Return what a SELECT shows of the groups of its stage."""
+
+    def write(select: exp.Select) -> None:
+        written = staged.emit()
+        written.set("alias", exp.TableAlias(this=quoted(collector.alias)))
+        select.set("from_", exp.From(this=written))
+
+    return Selected(items, (), shown, write, is_row_level=False, is_single_row=staged.is_single_row)

@@ -1,0 +1,46 @@
+"""Writes small pieces of SQL as trees: columns of a stage, calls, aggregates with a filter, groups."""
+
+from sqlglot import exp
+
+from gongshu.compute.rules.terms import quoted, sql_type
+
+
+def name(text: str, table: str = "") -> exp.Expression:
+    """Write a column of a stage."""
+    return exp.Column(this=quoted(text), table=quoted(table)) if table else exp.Column(this=quoted(text))
+
+
+def fn(function: str, *arguments: exp.Expression) -> exp.Expression:
+    """Write a call."""
+    return exp.Anonymous(this=function, expressions=list(arguments))
+
+
+def number(value: float) -> exp.Expression:
+    """Write a number."""
+    return exp.Literal.number(repr(value))
+
+
+def where(aggregate: exp.Expression, test: exp.Expression | None) -> exp.Expression:
+    """Write ``aggregate FILTER (WHERE test)``."""
+    return aggregate if test is None else exp.Filter(this=aggregate, expression=exp.Where(this=test))
+
+
+def named(node: exp.Expression, alias: str) -> exp.Expression:
+    """Write ``node AS alias``."""
+    return exp.Alias(this=node, alias=quoted(alias))
+
+
+def double(node: exp.Expression) -> exp.Expression:
+    """Write ``node`` as a floating-point number."""
+    return exp.Cast(this=node, to=sql_type("DOUBLE"))
+
+
+def grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.Expression:
+    """Write ``items`` of ``source`` by ``keys``; without keys, of all rows."""
+    select = exp.Select(expressions=[*(name(k) for k in keys), *items] or [exp.Count(this=exp.Star())])
+    select.set("from_", exp.From(this=exp.Table(this=quoted(source))))
+    if keys:
+        select.set("group", exp.Group(expressions=[name(k) for k in keys]))
+    elif not items:
+        select.set("expressions", [named(exp.Count(this=exp.Star()), "n")])
+    return select
