@@ -181,7 +181,7 @@ def _in(scope: Scope, node: exp.Expression) -> Term:
 
 
 def _in_released(scope: Scope, node: exp.Expression) -> Term:
-    from gongshu.compute.rules.selects import released_column  # noqa: PLC0415 - subqueries hold expressions and vice versa
+    from gongshu.compute.rules.subqueries import released_column  # noqa: PLC0415 - subqueries hold expressions and vice versa
 
     scope.gate.only(node, "this", "query")
     left = value(scope, node.this)
