@@ -210,7 +210,7 @@ def test_refusals_carry_the_numbers_of_ndi_tr_2025_05(code, number):
 
 
 def test_every_numbered_code_is_a_rule():
-    import gongshu.policies.rules  # noqa: F401 - registers the reasons
+    import gongshu.policies.service  # noqa: F401 - registers the reasons
 
     assert set(rules.NDI_CODES) <= set(RULES)
 
