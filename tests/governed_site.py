@@ -69,9 +69,11 @@ def policy(**changes: object) -> ResourcePolicy:
     return replace(given, **changes)  # type: ignore[arg-type]
 
 
-def masked(column: str, kind: MaskKind, uses: frozenset[Use]) -> ResourcePolicy:
+def masked(column: str, kind: MaskKind, uses: frozenset[Use], parameter: str = "") -> ResourcePolicy:
     """Return the policy with a mask on one column."""
-    columns = tuple(ColumnPolicy(c.column, uses, Mask(kind)) if c.column == column else c for c in policy().columns)
+    columns = tuple(
+        ColumnPolicy(c.column, uses, Mask(kind, parameter)) if c.column == column else c for c in policy().columns
+    )
     return policy(columns=columns)
 
 

@@ -74,6 +74,7 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (MaskKind.MONTH, word("mask", "Date: month kept")),
     (MaskKind.BAND, word("mask", "Number: banded")),
     (MaskKind.KEYED_HASH, word("mask", "Keyed hash")),
+    (MaskKind.PSEUDONYM, word("mask", "Pseudonym: format kept")),
     (DataType.TEXT, word("type", "Text")),
     (DataType.INTEGER, word("type", "Integer")),
     (DataType.DECIMAL, word("type", "Decimal")),

@@ -1,6 +1,7 @@
 """The way into the room: everything here is pure, so the rules are the service."""
 
-from gongshu.policies.rules.masks import mask_sql
+from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mask_sql, parameter_of
+from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
 from gongshu.policies.rules.usage import decide_usage
 from gongshu.policies.rules.uses import (
     ALL_USES,
@@ -18,7 +19,10 @@ from gongshu.policies.rules.uses import (
 
 __all__ = [
     "ALL_USES",
+    "MASKS",
+    "PSEUDONYM_TABLE",
     "Wider",
+    "cipher_key",
     "closed",
     "combine",
     "decide_usage",
@@ -26,8 +30,11 @@ __all__ = [
     "default_uses",
     "excess",
     "is_no_wider",
+    "mask_fault",
     "mask_sql",
     "narrow",
+    "parameter_of",
+    "pseudonyms",
     "strictest",
     "wider_than_default",
 ]

@@ -40,6 +40,7 @@ class MaskKind(StrEnum):
     MONTH = "month"
     BAND = "band"
     KEYED_HASH = "keyed_hash"
+    PSEUDONYM = "pseudonym"  # keeps the format; parameter: aes or sm4
 
 
 @dataclass(frozen=True)

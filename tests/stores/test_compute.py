@@ -12,6 +12,7 @@ from gongshu.base.ids import EntitlementId, GrantId
 from gongshu.base.paging import PageRequest
 from gongshu.compute import service as compute
 from gongshu.compute.adapters import folders, sandbox
+from gongshu.compute.rules.synthetic import credit_code
 from gongshu.compute.types import JobStatus, VerificationDefinition, VerificationField
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import MaskKind, Use
@@ -213,9 +214,23 @@ def test_the_row_filter_hides_rows_before_anything_is_computed(site):
     }  # fmt: skip
 
 
-def test_a_row_filter_that_cannot_be_read_fails_the_job(site):
+def test_a_row_filter_that_cannot_be_read_refuses_the_statement(site):
     settle(site, policy(row_filter="地区 = (SELECT 1"))
-    assert compute.run_job(site, submit(site).id).failure_code == "row-filter-invalid"
+    with pytest.raises(Refused) as refused:
+        submit(site)
+    assert refused.value.reasons[0].code == "row-filter-invalid"
+
+
+@pytest.mark.parametrize("cipher", ["", "aes", "sm4"])
+def test_a_pseudonym_keeps_the_format_and_the_number_of_different_values(site, cipher):
+    uses = frozenset({Use.REVEAL, Use.GROUP})
+    settle(site, masked("信用代码", MaskKind.PSEUDONYM, uses, parameter=cipher))
+    done = compute.run_job(site, submit(site, "SELECT 信用代码 AS c FROM enterprise").id)
+    shown = [row[0] for row in parquet_rows(compute.output_folder(site, done) / "result.parquet")]
+    real = {credit_code(i) for i in range(ROWS)}
+    assert len(shown) == len(set(shown)) == ROWS
+    assert not real & set(shown)
+    assert {len(code) for code in shown} == {18}
 
 
 def test_masks_are_applied_before_the_engine_starts(site):
@@ -237,8 +252,6 @@ def verify(site):
 
 
 def test_a_verification_answers_match_mismatch_and_no_record(site):
-    from gongshu.compute.rules.synthetic import credit_code
-
     settle(site)
     done = verify(site)
     assert done.status is JobStatus.SUCCEEDED

@@ -10,6 +10,7 @@ from gongshu.base.ids import PartyId
 from gongshu.catalog.rules.classification import is_weaker
 from gongshu.catalog.rules.quality import UPDATE_CYCLES
 from gongshu.catalog.types import ColumnGrade, Limits, Meaning, Proposal, Resource, ResourceVersion, SourceFault
+from gongshu.policies import service as policies
 from gongshu.policies.types import Grade, ResourcePolicy, Use
 
 RESOURCE_NAME_MALFORMED = rule(
@@ -275,6 +276,16 @@ def ungraded(resource: Resource, version: ResourceVersion) -> list[str]:
     return [column.name for column in version.manifest.columns if column.name not in graded]
 
 
+def mask_faults(policy: ResourcePolicy, version: ResourceVersion) -> list[Reason | None]:
+    """Return what is wrong with the masks of ``policy``: a kind that does not fit the type, a parameter that is none."""
+    types = {column.name: column.data_type.value for column in version.manifest.columns}
+    return [
+        policies.mask_fault(c.column, types[c.column], c.mask)
+        for c in policy.columns
+        if c.mask is not None and c.column in types
+    ]
+
+
 def decide_uses(
     actor: Actor,
     resource: Resource,
@@ -296,5 +307,6 @@ def decide_uses(
         COLUMN_UNKNOWN.because(columns=_listed(unknown)) if unknown else None,
         None if policy.unit else UNIT_MISSING.because(),
         USE_WIDER_UNCONFIRMED.because(columns=_listed(sorted(unconfirmed))) if unconfirmed else None,
+        *mask_faults(policy, version),
         ROW_FILTER_TOO_LONG.because(chars_max=ROW_FILTER_CHARS_MAX) if len(policy.row_filter) > ROW_FILTER_CHARS_MAX else None,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from gongshu.compute.rules.scopes import KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, Ga
 from gongshu.compute.rules.statement import parse_condition
 from gongshu.compute.rules.terms import Findings, Form, as_condition, column, quoted
 from gongshu.compute.types import Projection, Relation
-from gongshu.policies.service import ALL_USES, mask_sql
+from gongshu.policies.service import ALL_USES, mask_sql, parameter_of
 from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds
 
 UNIT_DIGITS = 16
@@ -63,6 +63,17 @@ def _column(alias: str, name: str) -> str:
 def _shown(relation: Relation, name: str, alias: str, mask_key: bytes) -> str:
     mask = relation.policy.of(name).mask
     return _column(alias, name) if mask is None else mask_sql(mask, _column(alias, name), mask_key)
+
+
+def pseudonym_texts(projection: Projection, relation: Relation, alias: str) -> dict[str, tuple[str, ...]]:
+    """Return, for each cipher that a mask needs, the written columns (as text) whose values get pseudonyms."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in projection.columns:
+        mask = relation.policy.of(name).mask
+        if mask is not None and mask.kind is MaskKind.PSEUDONYM:
+            text = f"CAST({_column(alias, name)} AS VARCHAR)"
+            found[parameter_of(mask)] = (*found.get(parameter_of(mask), ()), text)
+    return found
 
 
 def row_condition(relation: Relation, alias: str) -> Decision[str]:

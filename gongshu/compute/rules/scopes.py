@@ -22,15 +22,13 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.stages import Collector, Draft
 from gongshu.compute.rules.terms import BaseColumn, Findings, Form, Mark, Shape, Term, column, poison, quoted
 from gongshu.compute.types import Relation
-from gongshu.policies.service import closed
-from gongshu.policies.types import MaskKind, Thresholds, Use
+from gongshu.policies.service import MASKS, closed
+from gongshu.policies.types import Thresholds, Use
 
 STEPS_MAX = 20_000
 KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN = "key:", "raw:", "unit:"
 KEYED_TYPES = frozenset({DataType.TEXT, DataType.INTEGER, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN})
 """Types of which equal values have equal text, so that a keyed hash of the text can stand for the value."""
-SAME_TYPE_MASKS = frozenset({MaskKind.BAND, MaskKind.MONTH})
-"""Every other mask gives text, whatever the column holds."""
 
 
 class TooLargeError(Exception):
@@ -139,7 +137,7 @@ class Governed:
         base = BaseColumn(self._relation.name, name, closed(self._relation.policy.of(name).uses))
         is_unit = self._relation.policy.unit == (name,)
         mask = self._relation.policy.of(name).mask
-        shown_type = DataType.TEXT if mask is not None and mask.kind not in SAME_TYPE_MASKS else data_type
+        shown_type = DataType.TEXT if mask is not None and not MASKS[mask.kind].keeps_type else data_type
         return Term(
             shown_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
             direct=frozenset({base.name}), shape=Shape.COLUMN, unit=0 if is_unit else None,

@@ -12,6 +12,7 @@ from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ResourceVersion
 from gongshu.compute.rules import decide_query
+from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
 from gongshu.compute.types import Explanation, GovernedQuery, Relation, RelationColumn
 from gongshu.policies.types import Thresholds
@@ -94,7 +95,18 @@ def decide_sql_in(
     governed = govern_in(tx, site, entitlement)
     if isinstance(governed, Denied):
         return governed, None
-    return decide_query(governed.value.relations, entitlement.thresholds, sql), governed.value
+    return decide_sql(governed.value, sql), governed.value
+
+
+def decide_sql(governed: Governed, sql: str) -> Decision[GovernedQuery]:
+    """Ask the gate; deny too when a row filter of a relation that the statement reads cannot be applied."""
+    decision = decide_query(governed.relations, governed.thresholds, sql)
+    if isinstance(decision, Denied):
+        return decision
+    used = {projection.relation for projection in decision.value.projections}
+    filters = (row_condition(relation, relation.name) for relation in governed.relations if relation.name in used)
+    reasons = tuple(reason for found in filters for reason in found.reasons)
+    return Denied(reasons) if reasons else decision
 
 
 def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -> Explanation:

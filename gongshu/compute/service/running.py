@@ -21,6 +21,7 @@ from gongshu.compute.rules import projections as written
 from gongshu.compute.service.governing import Governed, govern_in
 from gongshu.compute.service.submitting import projection_of
 from gongshu.compute.types import Job, JobKind, JobReport, OutputFile, Projection, Relation
+from gongshu.policies import service as policies
 from gongshu.scenarios import service as scenarios
 
 ALIAS = "data"
@@ -109,7 +110,11 @@ def recipe(
     """Return how a projection is made; a row filter that cannot be read is refused."""
     key = verification.artifact_key(site.keys.secret(JOB_SECRET), job_name.encode())
     select = written.select_list(projection, relation, ALIAS, key=key, mask_key=site.keys.secret(MASK_SECRET))
-    return projections.Recipe(sources, ALIAS, select, written.row_condition(relation, ALIAS).value_or_raise())
+    condition = written.row_condition(relation, ALIAS).value_or_raise()
+    texts = written.pseudonym_texts(projection, relation, ALIAS)
+    keys = {cipher: policies.cipher_key(site.keys.secret(MASK_SECRET), cipher) for cipher in texts}
+    tables = tuple(projections.Pseudonyms(cipher, keys[cipher], columns) for cipher, columns in texts.items())
+    return projections.Recipe(sources, ALIAS, select, condition, tables)
 
 
 def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:

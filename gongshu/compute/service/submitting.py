@@ -10,8 +10,8 @@ from gongshu.base.digest import Ref
 from gongshu.base.ids import EntitlementId, GrantId, JobId
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
-from gongshu.compute.rules import decide_query, jobs, verification
-from gongshu.compute.service.governing import Governed, find_entitlement_in, govern_in, named, unknown
+from gongshu.compute.rules import jobs, verification
+from gongshu.compute.service.governing import Governed, decide_sql, find_entitlement_in, govern_in, named, unknown
 from gongshu.compute.types import Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
 from gongshu.scenarios.types import Entitlement
 
@@ -22,7 +22,7 @@ def submit_sql(site: Site, actor: Actor, entitlement_id: EntitlementId, title: s
     """Submit one governed statement to be run on real data. A statement that the gate refuses is audited and raised."""
 
     def plan(governed: Governed) -> Decision[JobPlan]:
-        decision = decide_query(governed.relations, governed.thresholds, sql)
+        decision = decide_sql(governed, sql)
         if isinstance(decision, Denied):
             return decision
         inputs = inputs_of(governed, tuple(p.relation for p in decision.value.projections))

@@ -1,57 +1,114 @@
-"""Masks as SQL of the engine. Pure."""
+"""Masks as data: for each kind the SQL that the engine runs, the types it fits, and its parameter. Pure."""
 
+from dataclasses import dataclass
+
+from gongshu.base.decisions import Kind, Reason, rule
 from gongshu.policies.types import Mask, MaskKind
 
 _BLOCK_BYTES = 64
-_BAND_DEFAULT = 10
+_DATES = frozenset({"date", "timestamp"})
+_NUMBERS = frozenset({"integer", "decimal"})
+_TEXTS = frozenset({"text"})
+_CODES = frozenset({"text", "integer"})
+PSEUDONYM_CIPHERS = ("aes", "sm4")
+PSEUDONYM_TABLE = "pseudonyms:"
+"""Prefix of the tables ``v → p`` that whoever writes a projection makes beside it, one per cipher."""
+
+MASK_UNFIT = rule(
+    "mask-unfit", Kind.INVALID, zh="字段 {column} 不能使用脱敏方式“{mask}”（参数“{parameter}”）。",
+    en="The mask {mask} with the parameter “{parameter}” does not fit the column {column}.",
+    fix_zh="请改为：{expected}。", fix_en="Use instead: {expected}.", law="docs/explanation/column-uses.md",
+)  # fmt: skip
 
 
-def _keyed_hash_sql(column_sql: str, key: bytes) -> str:
-    # HMAC-SHA-256 (RFC 2104) spelled out, so that no key ever stands in a file that the engine can read.
-    if not key:
-        raise ValueError("a keyed hash needs a key")
-    block = key.ljust(_BLOCK_BYTES, b"\0")
-    inner = bytes(byte ^ 0x36 for byte in block).hex()
-    outer = bytes(byte ^ 0x5C for byte in block).hex()
-    text = f"encode(CAST({column_sql} AS VARCHAR))"
-    return f"sha256(unhex('{outer}') || unhex(sha256(unhex('{inner}') || {text})))"
+@dataclass(frozen=True)
+class MaskForm:
+    """How one kind of mask is written.
+
+    ``sql`` has the places ``{value}`` (the column), ``{text}`` (the column as text) and ``{parameter}``. ``fits`` names data
+    types. ``parameters`` are the values that are allowed, the first one being the default; ``("1",)`` with ``is_number``
+    stands for any positive whole number. ``keeps_type``: the masked value has the column's type; else it is text.
+    """
+
+    sql: str
+    fits: frozenset[str]
+    parameters: tuple[str, ...] = ("",)
+    is_number: bool = False
+    keeps_type: bool = False
+
+
+def _kept(first: int, last: int) -> str:
+    hidden = f"repeat('*', length({{text}}) - {first + last})"
+    shown = f"left({{text}}, {first}) || {hidden} || right({{text}}, {last})"
+    return f"CASE WHEN length({{text}}) > {first + last} THEN {shown} ELSE repeat('*', length({{text}})) END"
+
+
+MASKS: dict[MaskKind, MaskForm] = {
+    MaskKind.NAME: MaskForm("left({text}, 1) || repeat('*', greatest(length({text}) - 1, 1))", _TEXTS),
+    MaskKind.ID_CARD: MaskForm(_kept(6, 4), _CODES),
+    MaskKind.PHONE: MaskForm(_kept(3, 4), _CODES),
+    MaskKind.BANK_CARD: MaskForm(_kept(0, 4), _CODES),
+    MaskKind.ADDRESS_DISTRICT: MaskForm(
+        "NULLIF(regexp_extract({text}, '^(?:[^省]{{1,8}}省)?(?:[^市]{{1,8}}市)?[^区县旗]{{1,8}}[区县旗]'), '')", _TEXTS
+    ),
+    MaskKind.MAILBOX: MaskForm(
+        "CASE WHEN contains({text}, '@') THEN left({text}, 1) || '***@' || split_part({text}, '@', 2) END", _TEXTS
+    ),
+    MaskKind.MONTH: MaskForm("CAST(date_trunc('month', {value}) AS DATE)", _DATES, keeps_type=True),
+    MaskKind.BAND: MaskForm(
+        "floor({value} / {parameter}) * {parameter}", _NUMBERS, ("10",), is_number=True, keeps_type=True
+    ),
+    MaskKind.KEYED_HASH: MaskForm(
+        "sha256(unhex('{outer}') || unhex(sha256(unhex('{inner}') || encode({text}))))", frozenset()
+    ),
+    MaskKind.PSEUDONYM: MaskForm(
+        f'(SELECT p FROM "{PSEUDONYM_TABLE}{{parameter}}" WHERE v = {{text}})',  # noqa: S608 - a template of ours
+        _CODES,
+        PSEUDONYM_CIPHERS,
+    ),
+}
+"""Every mask. Defaults as in parameters §8: phone 3 + 4 kept, identity card 6 + 4, name its first character, bank card its
+last 4, address to the district, mailbox first character and domain, a number to its band, a date to its month. ``keyed_hash`` is
+HMAC-SHA-256 (RFC 2104) spelled out, so that no key stands in a file that the engine can read. ``pseudonym`` keeps the
+format (see ``pseudonyms``); an empty ``fits`` is every type."""
+
+
+def parameter_of(mask: Mask) -> str:
+    """Return the parameter of ``mask``, or the default of its kind."""
+    return mask.parameter.strip() or MASKS[mask.kind].parameters[0]
+
+
+def mask_fault(column: str, data_type: str, mask: Mask) -> Reason | None:
+    """Return why ``mask`` cannot be worn by a column of ``data_type``; ``None`` when it can."""
+    form, parameter = MASKS[mask.kind], parameter_of(mask)
+    if form.is_number:
+        is_good = parameter.isascii() and parameter.isdigit() and 0 < int(parameter) < 10**15
+        expected = f"{mask.kind.value} 1 … 999999999999999"
+    else:
+        is_good = parameter in form.parameters
+        expected = f"{mask.kind.value} {' | '.join(form.parameters)}".strip()
+    if form.fits and data_type not in form.fits:
+        is_good, expected = False, ", ".join(k.value for k, f in MASKS.items() if not f.fits or data_type in f.fits)
+    if is_good:
+        return None
+    return MASK_UNFIT.because(column=column, mask=mask.kind.value, parameter=mask.parameter[:40], expected=expected)
 
 
 def mask_sql(mask: Mask, column_sql: str, key: bytes = b"") -> str:
     """Return the DuckDB expression of the masked value of ``column_sql`` (an already quoted expression). NULL stays NULL.
 
-    Defaults as in parameters §8: phone 3 + 4 kept, ID card 6 + 4, name its first character, bank card its last 4,
-    address to the district, mailbox first character and domain. ``band`` takes the width of a band as its parameter.
-    ``key`` (at most 64 bytes) is needed for ``keyed_hash`` alone.
+    ``key`` (at most 64 bytes) is needed for ``keyed_hash`` alone. Raises ``ValueError`` without it, and for a band that is
+    not positive.
     """
+    form, parameter, places = MASKS[mask.kind], parameter_of(mask), {"inner": "", "outer": ""}
+    if mask.kind is MaskKind.KEYED_HASH:
+        if not key:
+            raise ValueError("a keyed hash needs a key")
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        places = {"inner": bytes(b ^ 0x36 for b in block).hex(), "outer": bytes(b ^ 0x5C for b in block).hex()}
+    if form.is_number and int(parameter) <= 0:
+        raise ValueError("the width of a band is positive")
+    if not form.is_number and parameter not in form.parameters:
+        raise ValueError("the mask has no such parameter")
     text = f"CAST({column_sql} AS VARCHAR)"
-
-    def kept(first: int, last: int) -> str:
-        stars = f"repeat('*', greatest(length({text}) - {first + last}, 0))"
-        shown = f"left({text}, {first}) || {stars} || right({text}, {last})"
-        return f"CASE WHEN length({text}) > {first + last} THEN {shown} ELSE repeat('*', length({text})) END"
-
-    match mask.kind:
-        case MaskKind.NAME:
-            return f"left({text}, 1) || repeat('*', greatest(length({text}) - 1, 1))"
-        case MaskKind.ID_CARD:
-            return kept(6, 4)
-        case MaskKind.PHONE:
-            return kept(3, 4)
-        case MaskKind.BANK_CARD:
-            return kept(0, 4)
-        case MaskKind.ADDRESS_DISTRICT:
-            return (
-                f"NULLIF(regexp_extract({text}, '^(?:[^省]{{1,8}}省)?(?:[^市]{{1,8}}市)?[^区县旗]{{1,8}}[区县旗]'), '')"
-            )
-        case MaskKind.MAILBOX:
-            return f"CASE WHEN contains({text}, '@') THEN left({text}, 1) || '***@' || split_part({text}, '@', 2) END"
-        case MaskKind.MONTH:
-            return f"CAST(date_trunc('month', {column_sql}) AS DATE)"
-        case MaskKind.BAND:
-            width = int(mask.parameter or _BAND_DEFAULT)
-            if width <= 0:
-                raise ValueError("the width of a band is positive")
-            return f"floor({column_sql} / {width}) * {width}"
-        case MaskKind.KEYED_HASH:
-            return _keyed_hash_sql(column_sql, key)
+    return form.sql.format(value=column_sql, text=text, parameter=parameter, **places)
