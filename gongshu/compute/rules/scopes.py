@@ -40,7 +40,7 @@ _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 
 def fold(name: str) -> str:
     """Return ``name`` as DuckDB compares identifiers, quoted or not: ASCII letters without case."""
-    return name.translate(_LOWER)
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 class Source(Protocol):
