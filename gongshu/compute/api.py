@@ -91,6 +91,7 @@ class ExplanationText(BaseModel):
     permitted: bool
     query: GovernedQuery | None
     reasons: list[ReasonText]
+    open_lineage: dict[str, Any] = {}
 
 
 class RowsText(BaseModel):
@@ -109,7 +110,10 @@ def _reason(reason: Reason) -> ReasonText:
 
 def _explanation(found: Explanation) -> ExplanationText:
     return ExplanationText(
-        permitted=found.permitted, query=found.query, reasons=[_reason(reason) for reason in found.reasons]
+        permitted=found.permitted,
+        query=found.query,
+        reasons=[_reason(reason) for reason in found.reasons],
+        open_lineage=dict(found.open_lineage),
     )
 
 
@@ -186,3 +190,9 @@ def list_jobs(site: Here, actor: By, page: Asked) -> Page[Job]:
 def get_job(site: Here, actor: By, job_id: str) -> Job:
     """Return a job: its plan, its report, the digests of its files."""
     return service.get_job(site, actor, JobId(job_id))
+
+
+@router.get("/jobs/{job_id}/lineage", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def job_lineage(site: Here, actor: By, job_id: str) -> dict[str, Any]:
+    """Return the column lineage of a job's result as facets of OpenLineage (ColumnLineageDatasetFacet)."""
+    return service.job_lineage(site, actor, JobId(job_id))

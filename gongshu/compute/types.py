@@ -1,8 +1,10 @@
 """Jobs, plans, and the decision of the gate."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
@@ -214,3 +216,4 @@ class Explanation:
     permitted: bool
     query: GovernedQuery | None
     reasons: tuple[Reason, ...]
+    open_lineage: Mapping[str, Any] = field(default_factory=dict)  # facets of OpenLineage

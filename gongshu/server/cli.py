@@ -90,7 +90,7 @@ def _sql_explain(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli as compute_cli  # noqa: PLC0415
 
     sql = args.sql if args.sql != "-" else sys.stdin.read()
-    return compute_cli.sql_explain(open_site(settings), args.entitlement, sql)
+    return compute_cli.sql_explain(open_site(settings), args.entitlement, sql, as_json=args.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     explain = sql.add_parser("explain", help="what the gate says of a statement")
     explain.add_argument("entitlement", help="id of the entitlement")
     explain.add_argument("sql", help="the statement, or - for standard input")
+    explain.add_argument("--json", action="store_true", help="print one JSON object, lineage as OpenLineage facets")
     explain.set_defaults(run=_sql_explain)
     return parser
 

@@ -4,6 +4,7 @@ from gongshu.compute.service.governing import explain
 from gongshu.compute.service.reading import (
     get_job,
     job_in,
+    job_lineage,
     list_jobs,
     output_folder,
     stop_under_in,
@@ -29,6 +30,7 @@ __all__ = [
     "get_job",
     "hash_key",
     "job_in",
+    "job_lineage",
     "list_jobs",
     "lookup_hashes",
     "missing_fields",

@@ -12,6 +12,7 @@ from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ResourceVersion
 from gongshu.compute.rules import decide_query
+from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
 from gongshu.compute.types import Explanation, GovernedQuery, Relation, RelationColumn
@@ -119,13 +120,14 @@ def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -
         access.require(actor, Permission.DEVELOP_SQL_EXPLAIN)
     with site.db.transaction() as tx:
         entitlement = find_entitlement_in(tx, actor, entitlement_id)
-        decision, _ = decide_sql_in(tx, site, entitlement, entitlement_id, sql)
+        decision, governed = decide_sql_in(tx, site, entitlement, entitlement_id, sql)
         audit.record(
             tx, site, actor=actor, action="sql.explain", subject=named(entitlement_id, entitlement), decision=decision,
             facts={"code_digest": sha256_hex(sql.encode())},
         )  # fmt: skip
     if entitlement is None:
         return unknown(entitlement_id).value_or_raise()
-    if isinstance(decision, Permitted):
-        return Explanation(permitted=True, query=decision.value, reasons=())
+    if isinstance(decision, Permitted) and governed is not None:
+        facets = column_lineage_facet(decision.value, governed.relations)
+        return Explanation(permitted=True, query=decision.value, reasons=(), open_lineage=facets)
     return Explanation(permitted=False, query=None, reasons=decision.reasons)

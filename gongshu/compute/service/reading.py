@@ -1,6 +1,7 @@
 """Jobs for those who may know of them, and their end with a grant."""
 
 from pathlib import Path
+from typing import Any
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
@@ -12,8 +13,10 @@ from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
 from gongshu.compute.adapters import folders
 from gongshu.compute.rules import jobs
-from gongshu.compute.types import Job
+from gongshu.compute.rules.lineage import column_lineage_facet
+from gongshu.compute.types import Job, Relation
 from gongshu.grants.types import Disposal, DisposalKind
+from gongshu.scenarios import service as scenarios
 
 DUTY = "停止运行；清除工作目录中的投影和中间结果"
 
@@ -31,6 +34,17 @@ def get_job(site: Site, actor: Actor, job_id: JobId) -> Job:
     if found is None or not jobs.sees(actor, found):
         raise Refused((NOT_FOUND.because(kind="job", id=job_id),))
     return found
+
+
+def job_lineage(site: Site, actor: Actor, job_id: JobId) -> dict[str, Any]:
+    """Return the column lineage of a job's result as facets of OpenLineage; of a job without a statement, none."""
+    job = get_job(site, actor, job_id)
+    if job.plan.query is None:
+        return {}
+    with site.db.reading() as tx:
+        entitlement = scenarios.entitlement_in(tx, job.entitlement)
+    relations = tuple(Relation(r.name, r.resource, (), r.policy) for r in entitlement.resources)
+    return column_lineage_facet(job.plan.query, relations)
 
 
 def list_jobs(site: Site, actor: Actor, page: PageRequest = FIRST_PAGE) -> Page[Job]:
