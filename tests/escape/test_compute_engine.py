@@ -132,9 +132,9 @@ attempt("write_job", lambda: open("/job/new", "w").write("x"))
 attempt("write_tmp", lambda: open("/tmp/new", "w").write("x"))
 attempt("environment", lambda: "leak" if "GONGSHU_PROBE" in os.environ else "refused")
 attempt("signal", lambda: os.kill(%(pid)d, 0))
-open("/job/outbox/found.json", "w").write(json.dumps(found))
-os.symlink("/etc/passwd", "/job/outbox/link")
-print(json.dumps({"code": "intruder"}))
+attempt("stray", lambda: open("/job/outbox/found.json", "w").write("x"))
+attempt("link", lambda: os.symlink("/etc/passwd", "/job/outbox/link"))
+print(json.dumps({"code": json.dumps(found)}))
 """
 
 
@@ -149,15 +149,14 @@ def test_a_program_in_the_sandbox_finds_no_file_no_network_no_process(run, tmp_p
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        program = tmp_path / "intruder.py"
-        program.write_text(
-            INTRUDER % {"port": server.getsockname()[1], "secret": str(secret), "home": __file__, "pid": os.getpid()}
-        )
-        monkeypatch.setattr(sandbox, "PROGRAM", program)
-        assert sandbox.run_engine(query("SELECT 1"), run).code == "intruder"
-    found = json.loads((run.outbox / "found.json").read_text())
+        intruder = INTRUDER % {
+            "port": server.getsockname()[1], "secret": str(secret), "home": __file__, "pid": os.getpid(),
+        }  # fmt: skip
+        monkeypatch.setattr(sandbox, "start_line", lambda module, folders: intruder)
+        found = json.loads(sandbox.run_engine(query("SELECT 1"), run).code)
     assert {name: text for name, text in found.items() if not text.startswith("refused")} == {}
-    assert (run.outbox / "link").is_symlink()
+    assert len(found) == 14
+    assert list(run.outbox.iterdir()) == []
 
 
 def test_a_link_in_the_outbox_is_no_output(tmp_path):

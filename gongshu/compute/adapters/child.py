@@ -1,26 +1,34 @@
-"""The engine's process: holds the governed projections and nothing else, runs checked SQL, answers with counts.
+"""The engine's process: reads the governed projections and nothing else, runs checked SQL, answers with counts.
 
-Run as a program by ``sandbox``: a JSON request on standard input, a JSON answer on standard output. It imports nothing
-of ours. Errors are answered by code; no message of the engine, which may hold a value, leaves this process.
+Run as a program by ``sandbox``: a JSON request on standard input, a JSON answer on standard output. Errors are answered
+by code; no message of the engine, which may hold a value, leaves this process.
+
+A projection is a view over its Parquet file: the engine reads only the columns and row groups that it needs. The bound
+plan does not name the view, so each has a mark of its own, drawn anew for every run: a condition that is always true and
+that no statement can know.
 """
 
-import ctypes
 import json
 import os
 import resource
-import signal
+import secrets
 import sys
 from typing import Any
 
 import duckdb
 
-PR_SET_PDEATHSIG = 1
-ADDRESS_SPACE_EXTRA_BYTES = 3 << 30  # what interpreter, library and thread stacks reserve without using it
-OPEN_FILES_MAX = 256
-PROCESSES_MAX = 64
-FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
+from gongshu.compute.adapters.inside import walls
 
-EXIT_LIMIT = 3
+ADDRESS_SPACE_EXTRA_BYTES = 3 << 30  # what interpreter, library and thread stacks reserve without using it
+FORMATS = {
+    ".parquet": "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false",
+    ".csv": "FORMAT csv, HEADER, USE_TMP_FILE false",
+}
+MARK_BYTES = 16
+SCAN = "READ_PARQUET"
+
+Marks = dict[str, str]
+"""Condition that the bound plan shows above a projection's file → the projection's name."""
 
 
 class RefusedError(Exception):
@@ -37,23 +45,21 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def limit_myself(limits: dict[str, int], *, is_isolated: bool) -> None:
-    """Take only what the job may use; die with the parent."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    space = limits["memory_bytes_max"] + ADDRESS_SPACE_EXTRA_BYTES
-    cpu = limits["runtime_seconds_max"] * limits["threads"] + 1
-    wanted = {
-        resource.RLIMIT_AS: space, resource.RLIMIT_CPU: cpu, resource.RLIMIT_FSIZE: limits["output_bytes_max"],
-        resource.RLIMIT_NOFILE: OPEN_FILES_MAX, resource.RLIMIT_CORE: 0,
-    }  # fmt: skip
-    if is_isolated:  # outside a namespace this would count every process of the account
-        wanted[resource.RLIMIT_NPROC] = PROCESSES_MAX
-    for kind, value in wanted.items():
-        resource.setrlimit(kind, (value, value))
+def limit_myself(request: dict[str, Any]) -> None:
+    """Take only what the job may use; die with the parent; start no other program."""
+    limits = request["limits"]
+    walls.die_with_parent()
+    walls.limit(
+        cpu_seconds=limits["runtime_seconds_max"] * limits["threads"] + 1, file_bytes=limits["output_bytes_max"],
+        space=(resource.RLIMIT_AS, limits["memory_bytes_max"] + ADDRESS_SPACE_EXTRA_BYTES),
+        is_alone=request["is_isolated"],
+    )  # fmt: skip
+    for rules in request["rules"]:
+        walls.load_filter(bytes.fromhex(rules))
 
 
-def open_engine(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Load the projections into memory and lock the engine: no files but the outbox, no extensions, no settings."""
+def open_engine(request: dict[str, Any]) -> tuple[duckdb.DuckDBPyConnection, Marks]:
+    """Open the projections and lock the engine: no file but them and the results, no extensions, no settings."""
     limits = request["limits"]
     engine = duckdb.connect(
         ":memory:",
@@ -63,24 +69,34 @@ def open_engine(request: dict[str, Any]) -> duckdb.DuckDBPyConnection:
             "threads": limits["threads"], "max_temp_directory_size": "0KB", "temp_directory": "",
         },
     )  # fmt: skip
+    marks: Marks = {}
     for name, path in request["relations"].items():
-        engine.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM read_parquet({literal(path)})")  # noqa: S608 - quoted
-    engine.execute(f"SET allowed_directories = [{literal(request['outbox'])}]")
+        mark = literal(secrets.token_hex(MARK_BYTES))
+        view = f"SELECT * FROM read_parquet({literal(path)}) WHERE {mark} = {mark}"  # noqa: S608 - quoted
+        engine.execute(f"CREATE VIEW {quoted(name)} AS {view}")
+        marks[f"(CAST({mark} AS VARCHAR) = CAST({mark} AS VARCHAR))"] = name
+    known = [*request["relations"].values(), *_results(request)]
+    engine.execute(f"SET allowed_paths = [{', '.join(literal(path) for path in known)}]")
     for setting in ("explain_output = 'all'", "enable_external_access = false", "lock_configuration = true"):
         engine.execute(f"SET {setting}")
-    return engine
+    return engine, marks
 
 
-def _walk(node: dict[str, Any]) -> list[dict[str, Any]]:
-    found, rest = [], [node]
-    while rest:
-        here = rest.pop()
-        found.append(here)
-        rest += here.get("children", [])
-    return found
+def _results(request: dict[str, Any]) -> list[str]:
+    return [os.path.join(request["outbox"], name) for name in request["files"]]  # noqa: PTH118 - no imports
 
 
-def check_plan(engine: duckdb.DuckDBPyConnection, sql: str, request: dict[str, Any], readable: set[str]) -> set[str]:
+def _marked(node: dict[str, Any], marks: Marks) -> str | None:
+    """Return the projection that ``node`` reads, when it is the marked reading of one."""
+    children = node.get("children", [])
+    if node["name"] != "FILTER" or [child["name"] for child in children] != [SCAN]:
+        return None
+    return marks.get(node.get("extra_info", {}).get("Expressions", ""))
+
+
+def check_plan(
+    engine: duckdb.DuckDBPyConnection, sql: str, request: dict[str, Any], readable: set[str], marks: Marks
+) -> set[str]:
     """Return the relations that the bound plan scans; refuse any other, and any operator that is not expected.
 
     The plan before optimisation is looked at: the optimised one hides what is answered from statistics.
@@ -89,13 +105,19 @@ def check_plan(engine: duckdb.DuckDBPyConnection, sql: str, request: dict[str, A
     roots = json.loads(plans.get("logical_plan", "[]"))
     if len(roots) != 1:
         raise RefusedError("plan-unexpected")
-    scanned = set()
-    for node in _walk(roots[0]):
+    scanned, rest = set(), [roots[0]]
+    while rest:
+        node = rest.pop()
+        projection = _marked(node, marks)
+        if projection is not None:
+            scanned.add(projection)
+            continue
         if node["name"] not in request["operators"]:
             raise RefusedError("plan-unexpected")
         table = node.get("extra_info", {}).get("Table")
         if table is not None:
             scanned.add(str(table).rpartition(".main.")[2].strip('"').replace('""', '"'))
+        rest += node.get("children", [])
     if not scanned <= readable:
         raise RefusedError("plan-unexpected")
     return scanned
@@ -104,11 +126,11 @@ def check_plan(engine: duckdb.DuckDBPyConnection, sql: str, request: dict[str, A
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run the stages and the final statement; write the result's files; count what was withheld."""
     limits = request["limits"]
-    engine = open_engine(request)
+    engine, marks = open_engine(request)
     given, readable, scanned = set(request["relations"]), set(request["relations"]), set[str]()
     withheld = {"groups": 0, "units": 0, "negative": False}
     for stage in request["stages"]:
-        scanned |= check_plan(engine, stage["sql"], request, readable)
+        scanned |= check_plan(engine, stage["sql"], request, readable, marks)
         engine.execute(f"CREATE TEMP TABLE {quoted(stage['name'])} AS {stage['sql']}")
         readable.add(stage["name"])
         if not stage["is_counted"]:
@@ -120,7 +142,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         withheld["groups"] += int(groups)
         withheld["units"] += int(units)
         withheld["negative"] = withheld["negative"] or bool(negative)
-    scanned |= check_plan(engine, request["sql"], request, readable)
+    scanned |= check_plan(engine, request["sql"], request, readable, marks)
     if given - scanned:
         raise RefusedError("plan-unexpected")
     engine.execute(f"CREATE TEMP TABLE {quoted(request['result'])} AS {request['sql']}")
@@ -129,8 +151,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     rows = int(counted[0]) if counted else 0
     if rows > limits["output_rows_max"]:
         raise RefusedError("rows-exceeded")
-    for name in request["files"]:
-        path, form = os.path.join(request["outbox"], name), FORMATS[name[name.rindex(".") :]]  # noqa: PTH118 - no imports
+    for path in _results(request):
+        form = FORMATS[path[path.rindex(".") :]]
         engine.execute(f"COPY {quoted(request['result'])} TO {literal(path)} ({form})")
     return {"rows": rows, "columns": result.columns, **withheld}
 
@@ -149,14 +171,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"code": "engine-failed"}
 
 
-def main() -> int:
+def main() -> None:
     """Answer one request."""
     request = json.loads(sys.stdin.buffer.read())
-    limit_myself(request["limits"], is_isolated=request["is_isolated"])
+    limit_myself(request)
     sys.stdout.write(json.dumps(answer(request)))
     sys.stdout.flush()
     os._exit(0)  # nothing is left to tidy: the process and its memory go
-
-
-if __name__ == "__main__":
-    main()

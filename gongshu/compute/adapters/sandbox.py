@@ -1,28 +1,32 @@
-"""Starts the engine's process behind bubblewrap: no network, no files but the projections and an outbox, limits on all.
+"""Starts the engine's process in a cell: no network, no files but projections and results, limits on all.
 
-Where user namespaces are missing the process runs with limits alone, and ``defences`` says so; the job report and the
-audit log repeat it.
+Where user namespaces are missing the process runs with limits and the filter of system calls alone, and ``defences`` says
+so; the job report and the audit log repeat it.
 """
 
-import functools
 import json
-import os
-import shutil
 import subprocess
 import sys
-import sysconfig
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gongshu.compute.adapters import seccomp
+from gongshu.compute.adapters.confinement import RUNTIME_EXCEEDED, Cell, Ended, Mount, has_namespaces, run_cell
+from gongshu.compute.adapters.interpreters import PACKAGES, own_interpreter
 from gongshu.compute.types import GovernedQuery, JobLimits
+
+__all__ = ["Outcome", "Run", "has_namespaces", "run_engine"]
 
 THREADS = 2
 START_SECONDS = 20
 ANSWER_BYTES_MAX = 1 << 20
-SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime")
-PROGRAM = Path(__file__).with_name("child.py")
+ENGINE_MODULES = ("duckdb", "_duckdb.*", "duckdb-*")
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = "gongshu/compute/adapters/child.py"
+WALLS = "gongshu/compute/adapters/inside/walls.py"
 INSIDE = Path("/job")
-"""Where projections, outbox and program lie inside the sandbox."""
+"""Where projections, results and program lie in the cell."""
 RESULT = "result"
 
 
@@ -50,37 +54,18 @@ class Outcome:
     defences: tuple[str, ...] = ()
 
 
-def _wrap(extra: list[str]) -> list[str]:
-    found = shutil.which("bwrap") or ""
-    command = [
-        found, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-        "--setenv", "LANG", "C.UTF-8", "--dev", "/dev",
-    ]  # fmt: skip
-    runtime = {sys.base_prefix, sys.prefix, sysconfig.get_paths()["purelib"]}
-    for folder in (*SYSTEM_FOLDERS, *sorted(runtime)):
-        path = Path(folder)
-        if path.is_symlink() and folder in SYSTEM_FOLDERS:
-            command += ["--symlink", os.readlink(path), folder]  # noqa: PTH115 - as written, not resolved
-        elif path.exists():
-            command += ["--ro-bind", folder, folder]
-    return [*command, *extra, "--remount-ro", "/dev", "--remount-ro", "/"]
+def start_line(module: str, folders: Sequence[str]) -> str:
+    """Return the line of Python that runs ``main`` of a module of ours from these folders."""
+    return f"import sys; sys.path[:0] = {list(folders)!r}; from {module} import main; main()"
 
 
-@functools.cache
-def has_namespaces() -> bool:
-    """Whether bubblewrap can make its namespaces on this machine."""
-    if shutil.which("bwrap") is None:
-        return False
+def _rules(*, is_isolated: bool) -> list[str]:
+    """Return the filters that the process loads itself; in a cell the first one is loaded already."""
     try:
-        tried = subprocess.run(  # noqa: S603 - our own command line
-            [*_wrap([]), "--", sys.executable, "-I", "-S", "-c", ""],
-            capture_output=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return tried.returncode == 0
+        filters = [seccomp.inner_filter()] if is_isolated else [seccomp.entry_filter(), seccomp.inner_filter()]
+    except KeyError:
+        return []
+    return [rules.hex() for rules in filters]
 
 
 def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
@@ -97,41 +82,59 @@ def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
         "operators": run.operators,
         "limits": {**asdict(run.limits), "threads": THREADS},
         "is_isolated": is_isolated,
+        "rules": _rules(is_isolated=is_isolated),
     }).encode()  # fmt: skip
 
 
-def _command(run: Run, *, is_isolated: bool) -> list[str]:
-    if not is_isolated:
-        return [sys.executable, "-I", "-X", "utf8", str(PROGRAM)]
-    program = str(INSIDE / PROGRAM.name)
-    extra = ["--ro-bind", str(PROGRAM), program]
-    for i, path in enumerate(run.projections.values()):
-        extra += ["--ro-bind", str(path), str(INSIDE / f"p{i}.parquet")]
-    extra += ["--bind", str(run.outbox), str(INSIDE / "outbox"), "--chdir", str(INSIDE)]
-    return [*_wrap(extra), "--", sys.executable, "-I", "-X", "utf8", program]
+def _cell(run: Run, request: bytes) -> Cell:
+    """Give the engine its program, the projections, and each result as a file that is there already: it makes none."""
+    mounts = [Mount(ROOT / name, str(INSIDE / name)) for name in (PROGRAM, WALLS)]
+    mounts += [Mount(path, str(INSIDE / f"p{i}.parquet")) for i, path in enumerate(run.projections.values())]
+    for name in run.files:
+        (run.outbox / name).touch(exist_ok=False)
+        mounts.append(Mount(run.outbox / name, str(INSIDE / "outbox" / name), is_writable=True))
+    return Cell(
+        own_interpreter(ENGINE_MODULES), ("-c", start_line("gongshu.compute.adapters.child", (str(INSIDE), PACKAGES))),
+        tuple(mounts), request, runtime_seconds_max=run.limits.runtime_seconds_max + START_SECONDS,
+        memory_bytes_max=run.limits.memory_bytes_max, printed_bytes_max=ANSWER_BYTES_MAX,
+    )  # fmt: skip
+
+
+def _run_bare(run: Run, request: bytes) -> Ended:
+    """Run the engine without a cell, on a machine that cannot make one."""
+    program = start_line("gongshu.compute.adapters.child", (str(ROOT),))
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [sys.executable, "-I", "-X", "utf8", "-c", program], input=request, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, cwd="/", env={"LANG": "C.UTF-8", "TZ": "UTC"}, start_new_session=True,
+            timeout=run.limits.runtime_seconds_max + START_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Ended(-1, b"", RUNTIME_EXCEEDED)
+    return Ended(done.returncode, done.stdout)
 
 
 def run_engine(query: GovernedQuery, run: Run, *, isolate: bool = True) -> Outcome:
-    """Run a governed query in its own process. ``isolate=False`` leaves the namespaces out, for tests of the rest."""
+    """Run a governed query in its own process. ``isolate=False`` leaves the cell out, for tests of the rest.
+
+    A run that fails leaves no file in the outbox.
+    """
     is_isolated = isolate and has_namespaces()
-    defences = ("gate", "bound-plan", "limits", *(("namespaces",) if is_isolated else ()))
-    process = subprocess.Popen(  # noqa: S603 - our own command line
-        _command(run, is_isolated=is_isolated), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, cwd="/", env={"LANG": "C.UTF-8"}, start_new_session=True,
-    )  # fmt: skip
-    try:
-        request = _request(query, run, is_isolated=is_isolated)
-        answer, _ = process.communicate(request, timeout=run.limits.runtime_seconds_max + START_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return Outcome(code="runtime-exceeded", defences=defences)
-    return _outcome(answer, defences)
+    request = _request(query, run, is_isolated=is_isolated)
+    third = ("system-calls", "namespaces") if is_isolated else ("system-calls",) if _rules(is_isolated=False) else ()
+    ended = run_cell(_cell(run, request)) if is_isolated else _run_bare(run, request)
+    outcome = _outcome(ended, ("gate", "bound-plan", "limits", *third))
+    if outcome.code:
+        for name in run.files:
+            (run.outbox / name).unlink(missing_ok=True)
+    return outcome
 
 
-def _outcome(answer: bytes, defences: tuple[str, ...]) -> Outcome:
+def _outcome(ended: Ended, defences: tuple[str, ...]) -> Outcome:
+    if ended.exceeded:
+        return Outcome(code=ended.exceeded, defences=defences)
     try:
-        told = json.loads(answer[:ANSWER_BYTES_MAX])
+        told = json.loads(ended.printed[:ANSWER_BYTES_MAX])
     except ValueError:
         return Outcome(code="engine-killed", defences=defences)
     if "code" in told:

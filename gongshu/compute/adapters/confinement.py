@@ -1,0 +1,217 @@
+"""A cell: one process behind bubblewrap that sees nothing but what it is given, and ends when a limit passes.
+
+All namespaces are its own (user, process, network, IPC, host name, control groups, mounts); it has no capability, no
+environment, no ``/proc``, no ``/sys``, no shell, and of ``/dev`` only null, zero and urandom. System calls go through an
+allow-list (``seccomp``) that leaves it one process with threads. What it prints is read up to a limit. When it ends, or is
+ended, nothing of it is left: the process namespace goes with it.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gongshu.compute.adapters import seccomp
+from gongshu.compute.adapters.interpreters import Interpreter, own_interpreter
+
+START_SECONDS = 20
+WATCH_SECONDS = 0.05
+CHUNK_BYTES = 1 << 16
+INFO_BYTES_MAX = 4_096
+THREADS_MAX = 128
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
+INTERPRETER_BYTES = 512 << 20  # what interpreter and libraries may hold beside what a job is given
+
+RUNTIME_EXCEEDED, PRINTED_EXCEEDED = "runtime-exceeded", "printed-exceeded"
+MEMORY_EXCEEDED, THREADS_EXCEEDED = "memory-exceeded", "threads-exceeded"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or folder of the host and where it stands in the cell."""
+
+    source: Path
+    target: str
+    is_writable: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a process is given. ``arguments`` follow the interpreter; ``order`` is its standard input.
+
+    ``scratch_bytes``: the size of an empty ``/tmp`` in memory; 0: there is none. ``keeps_errors``: what it writes to
+    standard error belongs to what it prints.
+    """
+
+    interpreter: Interpreter
+    arguments: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    order: bytes
+    runtime_seconds_max: float
+    memory_bytes_max: int
+    printed_bytes_max: int
+    scratch_bytes: int = 0
+    keeps_errors: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a cell ended: its exit code (128 + signal when it was killed), what it printed, which limit it passed."""
+
+    exit_code: int
+    printed: bytes
+    exceeded: str = ""
+
+
+def _walls(cell: Cell) -> list[str]:
+    """Return bubblewrap's options, without the program."""
+    command = [
+        shutil.which("bwrap") or "bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc",
+        "--unshare-uts", "--unshare-cgroup", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        "--uid", "65534", "--gid", "65534", "--hostname", "job", "--clearenv",
+    ]  # fmt: skip
+    given = {"LANG": "C.UTF-8", "TZ": "UTC", "LD_LIBRARY_PATH": "/image/lib:/image/python/lib", **cell.environment}
+    for name, value in sorted(given.items()):
+        command += ["--setenv", name, value]
+    for device in DEVICES:
+        command += ["--dev-bind", device, device]
+    if cell.scratch_bytes:
+        command += ["--size", str(cell.scratch_bytes), "--tmpfs", "/tmp"]  # noqa: S108 - private to the cell
+    for source, target in cell.interpreter.files:
+        command += ["--ro-bind", str(source), target]
+    for mount in cell.mounts:
+        command += ["--bind" if mount.is_writable else "--ro-bind", str(mount.source), mount.target]
+    return [*command, "--chdir", "/job" if cell.mounts else "/", "--remount-ro", "/"]
+
+
+def _memory_file(name: str, content: bytes) -> int:
+    handle = os.memfd_create(name)
+    os.write(handle, content)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return handle
+
+
+@contextlib.contextmanager
+def _started(cell: Cell) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start the cell; give its process and the descriptor on which bubblewrap tells who runs inside."""
+    rules, order = _memory_file("rules", seccomp.entry_filter()), _memory_file("order", cell.order)
+    told, telling = os.pipe()
+    python = [cell.interpreter.program, "-I", "-S", "-B", "-X", "utf8"]
+    command = [*_walls(cell), "--seccomp", str(rules), "--info-fd", str(telling), "--", *python, *cell.arguments]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            command, stdin=order, stdout=subprocess.PIPE, cwd="/", env={}, start_new_session=True,
+            stderr=subprocess.STDOUT if cell.keeps_errors else subprocess.DEVNULL, pass_fds=(rules, telling),
+        )  # fmt: skip
+    finally:
+        for handle in (rules, order, telling):
+            os.close(handle)
+    try:
+        yield process, told
+    finally:
+        process.kill()  # its death takes the process namespace and everything in it along
+        process.wait()
+        os.close(told)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def run_cell(cell: Cell) -> Ended:
+    """Run a cell to its end, or to the first limit that it passes. Nothing of it runs any more when this returns."""
+    deadline = time.monotonic() + cell.runtime_seconds_max
+    printed = bytearray()
+    with _started(cell) as (process, told), selectors.DefaultSelector() as waiting:
+        output = process.stdout
+        if output is None:
+            raise OSError("the cell has no output")
+        os.set_blocking(output.fileno(), False)
+        waiting.register(output, selectors.EVENT_READ)
+        watch = _Watch(told, cell.memory_bytes_max)
+        while True:
+            waiting.select(WATCH_SECONDS)
+            chunk = output.read(CHUNK_BYTES)
+            if chunk:
+                printed += chunk
+            if len(printed) > cell.printed_bytes_max:
+                return Ended(-1, bytes(printed[: cell.printed_bytes_max]), PRINTED_EXCEEDED)
+            if chunk == b"" and process.poll() is None:  # it closed its output; it may still run
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(WATCH_SECONDS)
+            if chunk in {b"", None} and process.poll() is not None:
+                return _ended(process.returncode, output.read() or b"", printed, cell)
+            if time.monotonic() > deadline:
+                return Ended(-1, bytes(printed), RUNTIME_EXCEEDED)
+            exceeded = watch.exceeded()
+            if exceeded:
+                return Ended(-1, bytes(printed), exceeded)
+
+
+def _ended(code: int, rest: bytes, printed: bytearray, cell: Cell) -> Ended:
+    """Return the end of a process that ended by itself, with the last it printed."""
+    printed += rest
+    if len(printed) > cell.printed_bytes_max:
+        return Ended(-1, bytes(printed[: cell.printed_bytes_max]), PRINTED_EXCEEDED)
+    exit_code = 128 - code if code < 0 else code
+    return Ended(exit_code, bytes(printed), RUNTIME_EXCEEDED if exit_code == 128 + 24 else "")  # SIGXCPU
+
+
+class _Watch:
+    """Looks from outside at the process in the cell: its threads and the memory that it really holds.
+
+    Limits of a process (``RLIMIT_…``) do not count threads for root, nor pages of ``/tmp`` that it maps.
+    """
+
+    def __init__(self, told: int, memory_bytes_max: int) -> None:
+        os.set_blocking(told, False)
+        self._told, self._memory, self._first, self._inside = told, memory_bytes_max, 0, 0
+
+    def exceeded(self) -> str:
+        """Return which limit the process passes now, or ``""``."""
+        if not self._inside and not self._find():
+            return ""
+        try:
+            status = Path(f"/proc/{self._inside}/status").read_text()
+        except OSError:
+            return ""
+        seen = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        if int(seen.get("Threads", "0")) > THREADS_MAX:
+            return THREADS_EXCEEDED
+        held = int(seen.get("VmRSS", "0 kB").split()[0]) << 10
+        return MEMORY_EXCEEDED if held > self._memory + INTERPRETER_BYTES else ""
+
+    def _find(self) -> bool:
+        """Find the process: the one child of the first process of the namespace."""
+        try:
+            if not self._first:
+                self._first = int(json.loads(os.read(self._told, INFO_BYTES_MAX))["child-pid"])
+            children = Path(f"/proc/{self._first}/task/{self._first}/children").read_text().split()
+        except (OSError, ValueError, KeyError):
+            return False
+        self._inside = int(children[0]) if children else 0
+        return self._inside > 0
+
+
+@functools.cache
+def _works_with(bubblewrap: str) -> bool:
+    try:
+        cell = Cell(
+            own_interpreter(()), ("-c", "print(7)"), (), b"", START_SECONDS, memory_bytes_max=1 << 30,
+            printed_bytes_max=100,
+        )  # fmt: skip
+        return bool(bubblewrap) and run_cell(cell) == Ended(0, b"7\n")
+    except (OSError, KeyError):
+        return False
+
+
+def has_namespaces() -> bool:
+    """Whether cells can be made on this machine: bubblewrap is there and may make its namespaces. Tried once."""
+    return sys.platform == "linux" and _works_with(shutil.which("bwrap") or "")
