@@ -14,7 +14,14 @@ from gongshu.base.ids import EntitlementId, JobId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.compute import service
-from gongshu.compute.types import Explanation, GovernedQuery, Job, VerificationDefinition, VerificationField
+from gongshu.compute.types import (
+    DerivedRelation,
+    Explanation,
+    GovernedQuery,
+    Job,
+    VerificationDefinition,
+    VerificationField,
+)
 
 router = APIRouter(tags=["compute"])
 
@@ -55,6 +62,12 @@ class SqlJob(Statement):
     """A statement to be run for real."""
 
     title: str = Field(max_length=200)
+
+
+class DerivedText(Statement):
+    """A query that gets a name."""
+
+    name: str = Field(max_length=63)
 
 
 class FieldText(BaseModel):
@@ -196,3 +209,30 @@ def get_job(site: Here, actor: By, job_id: str) -> Job:
 def job_lineage(site: Here, actor: By, job_id: str) -> dict[str, Any]:
     """Return the column lineage of a job's result as facets of OpenLineage (ColumnLineageDatasetFacet)."""
     return service.job_lineage(site, actor, JobId(job_id))
+
+
+@router.get(
+    "/entitlements/{entitlement_id}/derived-relations",
+    openapi_extra={"x-permission": Permission.DEVELOP_SQL_EXPLAIN.value},
+)
+def list_derived(site: Here, actor: By, entitlement_id: str) -> list[DerivedRelation]:
+    """Return the queries with names that statements of the entitlement can read like relations."""
+    return list(service.list_derived(site, actor, EntitlementId(entitlement_id)))
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/derived-relations", status_code=201,
+    openapi_extra={"x-permission": Permission.DEVELOP_SQL_EXPLAIN.value},
+)  # fmt: skip
+def create_derived(site: Here, actor: By, entitlement_id: str, body: DerivedText) -> DerivedRelation:
+    """Give a query a name. It never allows more than its sources do at the moment of each use."""
+    return service.create_derived(site, actor, EntitlementId(entitlement_id), body.name, body.sql)
+
+
+@router.delete(
+    "/entitlements/{entitlement_id}/derived-relations/{name}",
+    openapi_extra={"x-permission": Permission.DEVELOP_SQL_EXPLAIN.value},
+)
+def drop_derived(site: Here, actor: By, entitlement_id: str, name: str) -> DerivedRelation:
+    """Take a derived relation away; refused while another one is derived from it."""
+    return service.drop_derived(site, actor, EntitlementId(entitlement_id), name)

@@ -1,9 +1,9 @@
 """The table of jobs. It holds code, names, digests and counts; no row and no value."""
 
-from gongshu.base.ids import GrantId, JobId
+from gongshu.base.ids import EntitlementId, GrantId, JobId
 from gongshu.base.site import Transaction
-from gongshu.base.tables import Documents, short
-from gongshu.compute.types import Job, JobStatus
+from gongshu.base.tables import SHORT_CHARS_MAX, Documents, short
+from gongshu.compute.types import DerivedRelation, Job, JobKind, JobProgress, JobStatus, JointAgreement
 
 JOBS: Documents[Job] = Documents(
     "job", Job, short("developer"), short("operator"), short("entitlement"), short("grant"), short("status"),
@@ -12,6 +12,24 @@ JOBS: Documents[Job] = Documents(
         "status": job.status.value,
     },
 )  # fmt: skip
+
+DERIVED: Documents[DerivedRelation] = Documents(
+    "derived_relation", DerivedRelation, short("entitlement"), short("state"),
+    index=lambda derived: {
+        "entitlement": derived.entitlement, "state": "dropped" if derived.dropped_at else "in_use",
+    },
+)  # fmt: skip
+
+AGREEMENTS: Documents[JointAgreement] = Documents(
+    "joint_agreement", JointAgreement, short("developer"), short("operator"), short("grant"), short("status"),
+    short("nonce"), short("address"),
+    index=lambda kept: {
+        "developer": kept.developer, "operator": kept.operator, "grant": kept.grant, "status": kept.status.value,
+        "nonce": kept.proposal.nonce, "address": kept.own.address[:SHORT_CHARS_MAX] if kept.own else "",
+    },
+)  # fmt: skip
+
+PROGRESS: Documents[JobProgress] = Documents("job_progress", JobProgress)
 
 UNFINISHED = (JobStatus.SUBMITTED.value, JobStatus.RUNNING.value)
 
@@ -24,3 +42,22 @@ def unfinished_under(tx: Transaction, grant_id: GrantId) -> tuple[Job, ...]:
 def waiting(tx: Transaction) -> tuple[JobId, ...]:
     """Return the jobs that wait or run, oldest first."""
     return tuple(job.id for job in JOBS.all(tx, status=UNFINISHED))
+
+
+def derived_under(tx: Transaction, entitlement_id: EntitlementId) -> tuple[DerivedRelation, ...]:
+    """Return the derived relations of an entitlement, oldest first."""
+    return DERIVED.all(tx, entitlement=entitlement_id, state="in_use")
+
+
+def waiting_joint(tx: Transaction) -> frozenset[JobId]:
+    """Return those of the jobs that wait or run which need a peer's node to come."""
+    return frozenset(job.id for job in JOBS.all(tx, status=UNFINISHED) if job.plan.kind is JobKind.JOINT)
+
+
+def put_progress(tx: Transaction, progress: JobProgress) -> None:
+    """Keep how far a job is, in place of what was kept before."""
+    before = PROGRESS.find(tx, progress.id)
+    if before is None:
+        PROGRESS.add(tx, progress)
+    else:
+        PROGRESS.save(tx, before, progress)

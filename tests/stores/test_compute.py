@@ -324,3 +324,37 @@ def test_the_same_statement_runs_unchanged_on_synthetic_rows(site):
         "reveal-missing"
     ]
     assert actions(site) == ["sql.try", "sql.try"]
+
+
+# ---------------------------------------------------------------------------------------------- derived relations
+
+
+def test_a_derived_relation_is_read_by_later_statements_until_it_is_dropped(site):
+    settle(site)
+    sql = "SELECT 地区 AS r, 注册资本 AS c FROM enterprise WHERE 状态 = '存续'"
+    made = compute.create_derived(site, DEVELOPER, ENTITLEMENT, "living", sql)
+    assert [column.name for column in made.columns] == ["r", "c"]
+    assert compute.list_derived(site, DEVELOPER, ENTITLEMENT) == (made,)
+    statement = "SELECT r, count(*) AS n, sum(c) AS s FROM living GROUP BY r ORDER BY r"
+    plain = f"SELECT r, count(*) AS n, sum(c) AS s FROM ({sql}) AS l GROUP BY r ORDER BY r"  # noqa: S608 - our own text
+    results = [compute.run_job(site, submit(site, text).id) for text in (statement, plain)]
+    first, second = (parquet_rows(compute.output_folder(site, job) / "result.parquet") for job in results)
+    assert first == second
+    assert first
+    assert compute.try_on_synthetic(site, DEVELOPER, ENTITLEMENT, statement)[0] == ("r", "n", "s")
+    compute.drop_derived(site, DEVELOPER, ENTITLEMENT, "living")
+    assert codes(lambda: submit(site, statement))[0] == "relation-unknown"
+    assert codes(lambda: compute.drop_derived(site, DEVELOPER, ENTITLEMENT, "living")) == ["not-found"]
+    compute.create_derived(site, DEVELOPER, ENTITLEMENT, "living", sql)  # the name is free again
+    assert actions(site).count("derived.create") == 2
+    assert actions(site).count("derived.drop") == 2
+
+
+def test_a_derived_relation_belongs_to_its_entitlement_and_its_refusals_are_audited(site):
+    settle(site)
+    assert codes(lambda: compute.create_derived(site, STRANGER, ENTITLEMENT, "x", "SELECT 1 AS a")) == ["not-found"]
+    assert codes(lambda: compute.list_derived(site, STRANGER, ENTITLEMENT)) == ["not-found"]
+    assert codes(lambda: compute.create_derived(site, DEVELOPER, ENTITLEMENT, "enterprise", "SELECT 1 AS a")) == [
+        "name-repeated"
+    ]
+    assert [entry.action for entry in entries(site, "denied")] == ["derived.create", "derived.create"]

@@ -5,8 +5,8 @@ from sqlglot import exp
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, rule
 from gongshu.compute.rules.expressions import bind
 from gongshu.compute.rules.guards import NO_UNIT
-from gongshu.compute.rules.scopes import KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, Gate, Governed, Scope
-from gongshu.compute.rules.statement import parse_condition
+from gongshu.compute.rules.parsing import parse_condition
+from gongshu.compute.rules.scopes import KEY_PREFIX, ORDER_COLUMN, RAW_PREFIX, UNIT_COLUMN, Gate, Governed, Scope
 from gongshu.compute.rules.terms import Findings, Form, as_condition, column, quoted
 from gongshu.compute.types import Projection, Relation
 from gongshu.policies.service import ALL_USES, mask_sql, parameter_of

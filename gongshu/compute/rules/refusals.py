@@ -55,6 +55,25 @@ CONSTANT_OUT_OF_RANGE = _gate(
     fix_en="Keep factors between 1e-12 and 1e12, and what is added below 1e10 times the smallest factor.",
 )  # fmt: skip
 
+# ------------------------------------------------------------------------------------------- derived relations
+
+DERIVED_NAME_INVALID = _gate(
+    "derived-name-invalid",
+    zh="派生资源的名称“{name}”不符合要求。", en="{name} cannot be the name of a derived relation.",
+    fix_zh="请用小写字母开头，仅含小写字母、数字、下划线，不超过 63 个字符。",
+    fix_en="Begin with a lower-case letter; use only those, digits and underscores, at most 63 characters.",
+)  # fmt: skip
+DERIVED_TOO_MANY = _gate(
+    "derived-too-many",
+    zh="一项权益下最多 {limit} 个派生资源。", en="An entitlement has at most {limit} derived relations.",
+    fix_zh="请先删除不用的派生资源。", fix_en="Drop those that are not used any more.",
+)  # fmt: skip
+DERIVED_USED = _gate(
+    "derived-used",
+    zh="派生资源 {name} 仍被引用：{users}。", en="{name} is still used by: {users}.",
+    fix_zh="请先删除引用它的派生资源。", fix_en="Drop those first.",
+)  # fmt: skip
+
 # ------------------------------------------------------------------------------------------------------- names
 
 RELATION_UNKNOWN = _gate(

@@ -7,7 +7,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from gongshu.base.decisions import Decision, Denied, Permitted
-from gongshu.compute.rules import differences
+from gongshu.compute.rules import differences, noise
+from gongshu.compute.rules.parsing import CHARACTERS_MAX, parse_query, with_derived
 from gongshu.compute.rules.refusals import (
     REVEAL_MISSING,
     ROWS_BETRAY,
@@ -21,25 +22,29 @@ from gongshu.compute.rules.relations import Selected, lineage_of
 from gongshu.compute.rules.scopes import Demands, Gate, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
 from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
-from gongshu.compute.types import ColumnLineage, GovernedQuery, Projection, Relation
+from gongshu.compute.types import ColumnLineage, DerivedRelation, GovernedQuery, Projection, Relation
 from gongshu.policies.types import Thresholds, Use
+
+    ``derived`` are queries with names that the statement may read like relations.
 
 CHARACTERS_MAX = 20_000
 REASONS_MAX = 40
 
 
-def decide_query(relations: tuple[Relation, ...], limits: Thresholds, sql: str) -> Decision[GovernedQuery]:
+def decide_query(
+    relations: tuple[Relation, ...], limits: Thresholds, sql: str, derived: tuple[DerivedRelation, ...] = ()
+) -> Decision[GovernedQuery]:
     """Permit one statement over ``relations`` and return how it is run, or every reason against it.
 
     Fails closed: whatever cannot be read, bound or written again is refused.
     """
     findings = Findings()
-    tree = _parse(findings, sql)
+    tree = parse_query(findings, sql)
     if tree is None:
         return Denied(tuple(findings.reasons))
     gate = Gate({fold(r.name): r for r in relations}, limits, findings)
     try:
-        source = read_query(gate, {}, tree)
+        source = read_query(gate, {}, with_derived(findings, tree, derived))
         _check_outputs(gate, source)
         if not findings.reasons:
             query = _write(gate, source)
@@ -53,41 +58,6 @@ def decide_query(relations: tuple[Relation, ...], limits: Thresholds, sql: str) 
         let_go(tree)
         gate.drafts.clear()
     return Denied(tuple(findings.reasons[:REASONS_MAX]))
-
-
-def _parse(findings: Findings, sql: str) -> exp.Expression | None:
-    if len(sql) > CHARACTERS_MAX:
-        findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
-        return None
-    try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
-    except RecursionError:
-        findings.add(STATEMENT_TOO_LARGE, limit=CHARACTERS_MAX)
-        return None
-    except SqlglotError as error:
-        where: dict[str, int] = next(iter(getattr(error, "errors", []) or []), {})
-        findings.add(STATEMENT_UNREADABLE, line=where.get("line") or 1, column=where.get("col") or 1)
-        return None
-    if len(trees) != 1:
-        findings.add(STATEMENT_NOT_ONE, count=len(trees))
-        return None
-    if not isinstance(trees[0], exp.Select | exp.SetOperation | exp.Subquery):
-        findings.add(STATEMENT_NOT_A_QUERY, construct=type(trees[0]).__name__.upper())
-        return None
-    return trees[0]
-
-
-def parse_condition(findings: Findings, text: str) -> Any:
-    """Return the tree of one condition (a row filter); ``None`` with a reason when it cannot be read."""
-    try:
-        trees = sqlglot.parse(text, dialect="duckdb")
-    except (SqlglotError, RecursionError):
-        findings.add(STATEMENT_UNREADABLE, line=1, column=1)
-        return None
-    if len(trees) != 1 or trees[0] is None:
-        findings.add(STATEMENT_NOT_ONE, count=len(trees))
-        return None
-    return trees[0]
 
 
 def _check_outputs(gate: Gate, source: Source) -> None:

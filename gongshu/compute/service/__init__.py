@@ -1,5 +1,21 @@
 """What governed compute offers to the rooms above and to its entry points."""
 
+from gongshu.compute.service.agreeing import (
+    JointHalf,
+    JointTerms,
+    answer_joint,
+    confirm_joint,
+    fingerprint_of,
+    get_joint,
+    joint_fingerprint,
+    joint_letter,
+    list_joint,
+    progress_of,
+    propose_joint,
+    run_joint_again,
+    withdraw_joint,
+)
+from gongshu.compute.service.deriving import create_derived, drop_derived, list_derived
 from gongshu.compute.service.governing import explain
 from gongshu.compute.service.reading import (
     get_job,
@@ -26,6 +42,12 @@ from gongshu.compute.service.verifying import (
 __all__ = [
     "ArtifactInvalid",
     "explain",
+    "JointHalf",
+    "JointTerms",
+    "answer_joint",
+    "confirm_joint",
+    "create_derived",
+    "drop_derived",
     "fail_job",
     "get_job",
     "hash_key",
@@ -34,6 +56,9 @@ __all__ = [
     "list_jobs",
     "lookup_hashes",
     "missing_fields",
+    "joint_fingerprint",
+    "joint_letter",
+    "list_derived",
     "normalise",
     "open_lookup",
     "output_folder",

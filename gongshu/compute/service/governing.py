@@ -15,7 +15,7 @@ from gongshu.compute.rules import decide_query
 from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
-from gongshu.compute.types import Explanation, GovernedQuery, Relation, RelationColumn
+from gongshu.compute.types import DerivedRelation, Explanation, GovernedQuery, Relation, RelationColumn
 from gongshu.policies.types import Thresholds
 from gongshu.registry import service as registry
 from gongshu.scenarios import service as scenarios
@@ -32,6 +32,7 @@ class Governed:
     relations: tuple[Relation, ...]
     versions: dict[str, ResourceVersion]
 
+    derived: tuple[DerivedRelation, ...] = ()
     @property
     def thresholds(self) -> Thresholds:
         """The thresholds that the entitlement fixes."""
@@ -71,7 +72,7 @@ def govern_in(tx: Transaction, site: Site, entitlement: Entitlement) -> Decision
         else:
             versions[resource.name] = version
     relations = tuple(_relation(r, versions[r.name]) for r in entitlement.resources if r.name in versions)
-    return decide(Governed(entitlement, relations, versions), *missing)
+    return decide(Governed(entitlement, relations, versions, store.derived_under(tx, entitlement.id)), *missing)
 
 
 def _version_in(tx: Transaction, site: Site, resource: ResourceEntitlement) -> ResourceVersion | None:
@@ -101,7 +102,7 @@ def decide_sql_in(
 
 def decide_sql(governed: Governed, sql: str) -> Decision[GovernedQuery]:
     """Ask the gate; deny too when a row filter of a relation that the statement reads cannot be applied."""
-    decision = decide_query(governed.relations, governed.thresholds, sql)
+    decision = decide_query(governed.relations, governed.thresholds, sql, governed.derived)
     if isinstance(decision, Denied):
         return decision
     used = {projection.relation for projection in decision.value.projections}

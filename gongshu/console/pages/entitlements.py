@@ -44,6 +44,7 @@ def show_editor(request: Request, entitlement_id: EntitlementId) -> Response:
     entitlement = scenarios.get_entitlement(site_of(request), actor_of(request), entitlement_id)
     return page(
         request, "sql.html", entitlement=entitlement, uses=tuple(Use), examples=examples_for(entitlement),
+        derived=compute.list_derived(site_of(request), actor_of(request), entitlement_id),
     )  # fmt: skip
 
 
@@ -71,6 +72,23 @@ def submit_sql(request: Request, entitlement_id: EntitlementId, form: Filled) ->
     form.check()
     job = compute.submit_sql(site_of(request), actor_of(request), entitlement_id, title, sql)
     return done(request, f"/jobs/{job.id}", "Submitted. Code and inputs are frozen by digest.")
+
+
+@router.post("/entitlements/{entitlement_id}/derived")
+def create_derived(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
+    """Give the statement a name, under which later ones read it."""
+    name, sql = form.text("derived_name"), form.text("sql")
+    form.check()
+    compute.create_derived(site_of(request), actor_of(request), entitlement_id, name, sql)
+    return done(request, f"/entitlements/{entitlement_id}/sql", "The derived relation can be read by its name.")
+
+
+@router.post("/entitlements/{entitlement_id}/derived/{name}/drop")
+def drop_derived(request: Request, entitlement_id: EntitlementId, name: str, form: Filled) -> Response:
+    """Take a derived relation away."""
+    form.check()
+    compute.drop_derived(site_of(request), actor_of(request), entitlement_id, name)
+    return done(request, f"/entitlements/{entitlement_id}/sql", "The derived relation is gone.")
 
 
 # ---------------------------------------------------------------------------------------------------- verification

@@ -39,6 +39,7 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
         short("consumer"),
         short("status"),
     ),
+    "derived_relation": (short("entitlement"), short("state")),
     "entitlement": (short("grant_id"), short("operator"), short("developer"), short("status")),
     "exit_record": (short("grant_id", unique=True),),
     "job": (short("developer"), short("operator"), short("entitlement"), short("grant"), short("status")),
