@@ -16,6 +16,7 @@ RUN_STAMP := .venv/stamp-run
 DEV_STAMP := .venv/stamp-dev
 STATIC_STAMP := $(STATIC)/stamp
 JOINT_STAMP := .venv-joint/stamp
+JOB_STAMP := .venv-job/stamp
 
 TEST_KINDS := $(sort $(filter-out __pycache__,$(notdir $(patsubst %/,%,$(wildcard tests/*/)))))
 CODE := $(wildcard gongshu tests tools benchmarks examples)
@@ -26,7 +27,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-joint demo check fix lock bench clean test
+.PHONY: help setup setup-job setup-joint demo check fix lock bench clean test
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -67,23 +68,34 @@ $(JOINT_STAMP): requirements-joint.lock
 	@.venv-joint/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-joint.lock
 	@touch $@
 
+setup-job: $(JOB_STAMP) ## Install the environment of Python jobs (about 0.9 GB)
+
+# The lock is kept inside: its digest names the image that a job was frozen with.
+$(JOB_STAMP): requirements-job.lock
+	@test -x .venv-job/bin/python || { echo 'Making .venv-job …'; $(PYTHON) -m venv .venv-job; }
+	@echo 'Installing Python packages from requirements-job.lock …'
+	@rm -f .venv-job/requirements-job.lock
+	@.venv-job/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-job.lock
+	@cp requirements-job.lock .venv-job/requirements-job.lock
+	@touch $@
+
 # --------------------------------------------------------------------------------------------------------- run
 
 demo: $(RUN_STAMP) $(STATIC_STAMP) ## Play the story in a synthetic city and open the console on http://127.0.0.1:8000
 	@$(BIN)/gongshu demo $(DEMO_ARGS)
 
-bench: $(DEV_STAMP) ## Measure against the limits of this machine; writes build/bench.json
+bench: $(DEV_STAMP) $(JOB_STAMP) ## Measure against the limits of this machine; writes build/bench.json
 	@$(MACHINE) bench
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks
 
 # ------------------------------------------------------------------------------------------------------- tests
 
-test: $(DEV_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
+test: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
 	@$(MACHINE) test
 	@$(PYTEST) -n $(JOBS) --dist loadfile $(PYTEST_ARGS) tests
 
-test-%: $(DEV_STAMP) $(STATIC_STAMP) ## Run one folder of tests
+test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise
 	@test -d tests/$* || { echo 'There is no tests/$*; kinds: $(TEST_KINDS)' >&2; exit 2; }
 	@$(PYTEST) $(PYTEST_ARGS) tests/$*
@@ -115,7 +127,8 @@ lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements.lock requirements.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-dev.lock requirements-dev.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-joint.lock requirements-joint.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-job.lock requirements-job.in
 	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what set-up and runs have made, except var/
-	@rm -rf .venv .venv-joint build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-job .venv-joint build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis

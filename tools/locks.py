@@ -2,8 +2,8 @@
 
     python tools/locks.py
 
-Every line of each requirements*.in is met by a pin with hashes; the locks of .venv agree where they overlap (the one of
-.venv-joint stands alone); the installed packages are the pinned ones and fit each other; package-lock.json has
+Every line of each requirements*.in is met by a pin with hashes; the locks of .venv agree where they overlap (those of
+.venv-job and .venv-joint stand alone); the installed packages are the pinned ones and fit each other; package-lock.json has
 package.json's exact versions. No lock names a host.
 """
 
@@ -98,9 +98,10 @@ def find_faults(root: Path = ROOT) -> list[str]:
         if dev.get(name) != version
     ]
     faults += unmet_by_installed(dev)
-    joint = read_pins(root / "requirements-joint.lock")
-    faults += unmet(read_requirements(root / "requirements-joint.in"), joint, "requirements-joint.lock")
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-joint.lock"):
+    alone = ("requirements-job", "requirements-joint")  # environments of their own: they agree with nobody
+    for name in alone:
+        faults += unmet(read_requirements(root / f"{name}.in"), read_pins(root / f"{name}.lock"), f"{name}.lock")
+    for name in ("requirements.lock", "requirements-dev.lock", *(f"{one}.lock" for one in alone)):
         if re.search(
             r"://|--(extra-)?index-url|--find-links|--trusted-host", (root / name).read_text(encoding="utf-8")
         ):
