@@ -3,23 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from typing import Any
 
 from gongshu.base.decisions import Reason
-from gongshu.base.digest import Ref, digest_of
+from gongshu.base.digest import Ref, canonical_json, digest_of, sha256_hex
 from gongshu.base.ids import EntitlementId, GrantId, JobId, PartyId, PersonId, ResourceId
 from gongshu.catalog.types import DataType
-from gongshu.policies.types import ResourcePolicy, Thresholds
+from gongshu.policies.types import NoiseMechanism, ResourcePolicy, Thresholds, Use
 
 NOBODY, NO_GRANT = PartyId(""), GrantId("")
 
 
 class JobKind(StrEnum):
-    """What a job makes: a governed aggregate table, or the keyed hashes of a verification product."""
+    """What a job makes: a governed aggregate table, the keyed hashes of a verification product, or what two nodes find.
+
+    ``PYTHON``: whatever a program writes; it never leaves without two people having looked.
+    """
 
     SQL = "sql"
     VERIFICATION = "verification"
+    JOINT = "joint"
+    PYTHON = "python"
 
 
 class JobStatus(StrEnum):
@@ -76,6 +83,42 @@ class Projection:
     keys: tuple[str, ...] = ()
     raws: tuple[str, ...] = ()
     has_unit: bool = False
+    has_order: bool = False  # a keyed hash of the row's place is there (named ``order:``): which rows a bound keeps
+    pseudonyms: tuple[str, ...] = ()  # columns in whose place stands the keyed hash, as text, under their own name
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A column of whole numbers, one per group, and how much one unit can change it in one group."""
+
+    column: str
+    sensitivity: int
+
+
+@dataclass(frozen=True)
+class StageNoise:
+    """What is added to the table of a step as soon as it is made, before anything reads it.
+
+    The first ``keys`` columns are group keys. With keys, the column ``units`` (units of a group) is measured first, and
+    only groups stay whose noisy number of units is so large that a group of one unit is seen with a probability of at
+    most ``delta_pico`` · 1e-12. Then each of ``measurements`` gets noise for ``epsilon_milli`` / 1000.
+    """
+
+    mechanism: NoiseMechanism
+    epsilon_milli: int
+    delta_pico: int
+    groups_per_unit_max: int
+    keys: int
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a statement takes from the budget of its entitlement: ε in thousandths, δ in 1e-12, for so many measurements."""
+
+    epsilon_milli: int
+    delta_pico: int
+    measurements: int
 
 
 @dataclass(frozen=True)
@@ -83,12 +126,14 @@ class Stage:
     """One step of a governed query: a table of groups with the column ``passes``, read by later steps where it is true.
 
     ``units`` and ``negative`` stand beside it for the report: units of a group, and whether a part was negative. A step that
-    is not counted has none of these: later steps compare their groups with it.
+    is not counted has none of these: later steps compare their groups with it. A step with ``noise`` is read by the next
+    one only after noise was added.
     """
 
     name: str
     sql: str
     is_counted: bool = True
+    noise: StageNoise | None = None
 
 
 @dataclass(frozen=True)
@@ -104,45 +149,6 @@ class GovernedQuery:
     projections: tuple[Projection, ...]
     is_aggregate: bool
     stages: tuple[Stage, ...] = ()
-
-
-@dataclass(frozen=True)
-class VerificationField:
-    """An input field of a verification product and the column it is compared with.
-
-    ``data_type`` is that of the column; the gate fills it in. It says how an input is read (dates, numbers, text).
-    """
-
-    name: str
-    column: str
-    is_required: bool
-    is_key: bool = False
-    data_type: DataType = DataType.TEXT
-
-
-@dataclass(frozen=True)
-class VerificationDefinition:
-    """Input fields → match, mismatch, no record; nothing else. Every column needs the use ``compare``."""
-
-    relation: str
-    fields: tuple[VerificationField, ...]
-
-
-@dataclass(frozen=True)
-class JobLimits:
-    """What a job may use. The child process is ended when it passes one of them."""
-
-    memory_bytes_max: int
-    runtime_seconds_max: int
-    output_rows_max: int
-    output_bytes_max: int
-
-
-@dataclass(frozen=True)
-class JobPlan:
-    """A frozen, digested decision to run one computation: code, inputs by digest, thresholds, limits."""
-
-    kind: JobKind
     price: Price | None = None
 
 
@@ -178,30 +184,30 @@ class DerivedRelation:
     def ref(self) -> Ref:
         """This relation, bound to its query."""
         return Ref("derived", self.id, digest_of((self.entitlement, self.name, self.sql)))
-    entitlement: Ref
-    code: str
-    code_digest: str
-    inputs: tuple[Ref, ...]
-    query: GovernedQuery | None
-    verification: VerificationDefinition | None
-    thresholds: Thresholds
-    limits: JobLimits
-
-    @property
-    def digest(self) -> str:
-        """The digest of the plan."""
-        return digest_of(self)
 
 
 @dataclass(frozen=True)
-class JobReport:
-    """What may be told about a run: counts, never values.
+class VerificationField:
+    """An input field of a verification product and the column it is compared with.
 
-    ``groups_withheld`` is exact only if at least two groups and ``units_min`` units were withheld; else it is ``None`` and
-    ``some_withheld`` says that there may be some: of groups none and few are told alike.
+    ``data_type`` is that of the column; the gate fills it in. It says how an input is read (dates, numbers, text).
     """
 
-    rows: int
+    name: str
+    column: str
+    is_required: bool
+    is_key: bool = False
+    data_type: DataType = DataType.TEXT
+
+
+@dataclass(frozen=True)
+class VerificationDefinition:
+    """Input fields → match, mismatch, no record; nothing else. Every column needs the use ``compare``."""
+
+    relation: str
+    fields: tuple[VerificationField, ...]
+
+
 class JointKind(StrEnum):
     """What two parties compute: which keys both have (求交), how many (计数), or how many and their sum (求交求和)."""
 
@@ -415,6 +421,115 @@ class JobProgress:
     at: datetime
 
 
+@dataclass(frozen=True)
+class ProgramInput:
+    """A relation that a Python job asks for, and the columns of it: it gets these and no others."""
+
+    relation: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a Python job is besides its code: what it reads, the files that it may write, the environment it runs in.
+
+    ``image`` is the digest of the lock of that environment. ``tick_seconds``: a run is told to have ended at a multiple of
+    this only, so that its length tells little of what it saw.
+    """
+
+    inputs: tuple[ProgramInput, ...]
+    outputs: tuple[str, ...]
+    projections: tuple[Projection, ...]
+    image: str
+    printed_bytes_max: int
+    tick_seconds: int
+
+
+@dataclass(frozen=True)
+class ProgramLimits:
+    """The numbers that Python jobs are measured against (``compute.python.…`` of the parameters)."""
+
+    code_characters_max: int
+    outputs_max: int
+    jobs_per_day_max: int
+    printed_bytes_max: int
+    tick_seconds: int
+    memory_bytes_max: int
+    runtime_seconds_max: int
+    output_bytes_max: int
+    output_rows_max: int
+
+
+@dataclass(frozen=True)
+class ModelMeasure:
+    """What a model consists of: its operators, how many numbers and texts it holds."""
+
+    operators: tuple[str, ...]
+    numbers: int
+    texts: int
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """The first rows of a table that a program wrote from synthetic rows."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class ProgramTrial:
+    """What came of a program on synthetic rows: all of it may be seen. ``failure`` is the code of what went wrong."""
+
+    failure: str
+    printed: str
+    tables: tuple[TrialTable, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    models: tuple[tuple[str, ModelMeasure], ...] = ()
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """What a job may use. The child process is ended when it passes one of them."""
+
+    memory_bytes_max: int
+    runtime_seconds_max: int
+    output_rows_max: int
+    output_bytes_max: int
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A frozen, digested decision to run one computation: code, inputs by digest, thresholds, limits."""
+
+    kind: JobKind
+    entitlement: Ref
+    code: str
+    code_digest: str
+    inputs: tuple[Ref, ...]
+    query: GovernedQuery | None
+    verification: VerificationDefinition | None
+    thresholds: Thresholds
+    limits: JobLimits
+    joint: JointTask | None = None
+    program: Program | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest of the plan."""
+        return digest_of(self)
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What may be told about a run: counts, never values.
+
+    ``groups_withheld`` is exact only if at least two groups and ``units_min`` units were withheld; else it is ``None`` and
+    ``some_withheld`` says that there may be some: of groups none and few are told alike.
+    """
+
+    rows: int
     some_withheld: bool
     groups_withheld: int | None
     runtime_ms: int

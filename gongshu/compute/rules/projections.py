@@ -13,6 +13,7 @@ from gongshu.policies.service import ALL_USES, mask_sql, parameter_of
 from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds
 
 UNIT_DIGITS = 16
+PSEUDONYM_DIGITS = 32
 UNIT_SEPARATOR = "\x1f"
 
 ROW_FILTER_INVALID = rule(
@@ -38,18 +39,30 @@ def select_list(projection: Projection, relation: Relation, alias: str, *, key: 
     """Return the select list of a projection: masked values, keyed hashes, raw values for ``compare``, the unit's hash.
 
     ``key`` belongs to one job, so that hashes of two jobs cannot be laid beside each other. ``mask_key`` is the platform's:
-    a keyed-hash mask gives the same pseudonym in every job.
+    a keyed-hash mask gives the same pseudonym in every job, and a bound keeps the same rows.
     """
     items = [f"{_shown(relation, name, alias, mask_key)} AS {_name(name)}" for name in projection.columns]
     items += [f"unhex({_hash(_column(alias, name), key)}) AS {_name(KEY_PREFIX + name)}" for name in projection.keys]
     items += [f"{_column(alias, name)} AS {_name(RAW_PREFIX + name)}" for name in projection.raws]
+    items += [
+        f"left({_hash(_column(alias, name), key)}, {PSEUDONYM_DIGITS}) AS {_name(name)}"
+        for name in projection.pseudonyms
+    ]
     if projection.has_unit:
         texts = [f"CAST({_column(alias, name)} AS VARCHAR)" for name in relation.policy.unit]
         separator = f" || chr({ord(UNIT_SEPARATOR)}) || "
         digest = _hash(f"({separator.join(texts)})", key)
         unit = f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT)"
         items.append(f"coalesce({unit}, {NO_UNIT}) AS {_name(UNIT_COLUMN)}")
+    if projection.has_order:
+        items.append(f"{_order(alias, mask_key)} AS {_name(ORDER_COLUMN)}")
     return ", ".join(items) or "1 AS one"
+
+
+def _order(alias: str, mask_key: bytes) -> str:
+    """Write the keyed hash of a row's place in its version: the same in every job, so that bounds keep the same rows."""
+    place = f"parse_filename({_column(alias, 'filename')}) || ':' || {_column(alias, 'file_row_number')}"
+    return f"CAST('0x' || left({_hash(f'({place})', mask_key)}, {UNIT_DIGITS}) AS UBIGINT)"
 
 
 def _name(text: str) -> str:
