@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gongshu.base.days import Period
+from gongshu.base.ids import ResourceId
 
 
 class Use(StrEnum):
@@ -78,6 +79,81 @@ class ResourcePolicy:
 
 
 @dataclass(frozen=True)
+class ContributionBounds:
+    """How much one unit may add to the groups of a statement. What is more is left out, chosen by a keyed hash.
+
+    At most ``rows_per_group_max`` rows of one unit count in a group, and at most ``groups_per_unit_max`` groups hold rows
+    of one unit (0: any number).
+    """
+
+    rows_per_group_max: int
+    groups_per_unit_max: int = 0
+
+
+class RoundingMethod(StrEnum):
+    """How a count is rounded: to the nearest multiple of the base, or up to the middle of its band (midpoint)."""
+
+    NEAREST = "nearest"
+    MIDPOINT = "midpoint"
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How counts are rounded; means and variances use the rounded numbers of rows.
+
+    Counts of at most ``redact_max`` are not shown at all (0: none). Midpoint-6 is ``MIDPOINT`` with base 6: 0 stays 0,
+    1 … 6 become 3, 7 … 12 become 9.
+    """
+
+    base: int
+    method: RoundingMethod = RoundingMethod.NEAREST
+    redact_max: int = 0
+
+
+class NoiseMechanism(StrEnum):
+    """Which noise is added: discrete Laplace, or discrete Gaussian."""
+
+    LAPLACE = "laplace"
+    GAUSSIAN = "gaussian"
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """The bounds that values of one column are brought within before they are summed."""
+
+    resource: ResourceId
+    column: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Calibrated noise instead of exact thresholds, and the budget that pays for it.
+
+    ``epsilon_milli`` (thousandths) is what one measurement costs: a count, a sum, or the choice of a stage's groups.
+    ``delta_pico`` (1e-12) is what each choice of groups may cost, with Gaussian noise each measurement. The two budgets
+    are of the whole entitlement, over all its statements.
+    """
+
+    mechanism: NoiseMechanism
+    epsilon_milli: int
+    delta_pico: int
+    budget_epsilon_milli: int
+    budget_delta_pico: int
+    clamps: tuple[Clamp, ...] = ()
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What an entitlement demands beside the thresholds. Noise needs contribution bounds and excludes rounding."""
+
+    bounds: ContributionBounds | None = None
+    rounding: Rounding | None = None
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """What every aggregate must satisfy at run time. Percentages are whole numbers from 0 to 100."""
 
@@ -85,6 +161,7 @@ class Thresholds:
     dominance_p_percent: int
     dominance_top_n: int
     dominance_top_percent: int
+    protection: Protection = Protection()
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def open_engine(request: dict[str, Any]) -> tuple[duckdb.DuckDBPyConnection, Mar
         view = f"SELECT * FROM read_parquet({literal(path)}) WHERE {mark} = {mark}"  # noqa: S608 - quoted
         engine.execute(f"CREATE VIEW {quoted(name)} AS {view}")
         marks[f"(CAST({mark} AS VARCHAR) = CAST({mark} AS VARCHAR))"] = name
-    known = [*request["relations"].values(), *_results(request)]
+    known = [*request["relations"].values(), *_results(request), *request["kept"]]
     engine.execute(f"SET allowed_paths = [{', '.join(literal(path) for path in known)}]")
     for setting in ("explain_output = 'all'", "enable_external_access = false", "lock_configuration = true"):
         engine.execute(f"SET {setting}")
@@ -123,15 +123,28 @@ def check_plan(
     return scanned
 
 
+def add_noise(engine: duckdb.DuckDBPyConnection, stage: dict[str, Any], kept: str) -> None:
+    """Make the table of a stage with noise. Without OpenDP there is none, and nothing is told."""
+    try:
+        from gongshu.compute.adapters import noise  # noqa: PLC0415 - only some runs have it
+    except ImportError:
+        raise RefusedError("noise-missing") from None
+    noise.make_table(engine, stage["name"], stage["sql"], stage["noise"], kept)
+
+
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run the stages and the final statement; write the result's files; count what was withheld."""
     limits = request["limits"]
     engine, marks = open_engine(request)
     given, readable, scanned = set(request["relations"]), set(request["relations"]), set[str]()
     withheld = {"groups": 0, "units": 0, "negative": False}
+    kept = iter(request["kept"])
     for stage in request["stages"]:
         scanned |= check_plan(engine, stage["sql"], request, readable, marks)
-        engine.execute(f"CREATE TEMP TABLE {quoted(stage['name'])} AS {stage['sql']}")
+        if stage["noise"] is None:
+            engine.execute(f"CREATE TEMP TABLE {quoted(stage['name'])} AS {stage['sql']}")
+        else:
+            add_noise(engine, stage, next(kept))
         readable.add(stage["name"])
         if not stage["is_counted"]:
             continue

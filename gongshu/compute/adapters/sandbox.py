@@ -24,6 +24,8 @@ ANSWER_BYTES_MAX = 1 << 20
 ENGINE_MODULES = ("duckdb", "_duckdb.*", "duckdb-*")
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = "gongshu/compute/adapters/child.py"
+NOISE = "gongshu/compute/adapters/noise.py"
+NOISE_MODULES = ("opendp", "opendp-*", "deprecated", "deprecated-*", "wrapt", "wrapt-*")
 WALLS = "gongshu/compute/adapters/inside/walls.py"
 INSIDE = Path("/job")
 """Where projections, results and program lie in the cell."""
@@ -39,6 +41,7 @@ class Run:
     files: tuple[str, ...]
     limits: JobLimits
     operators: tuple[str, ...]
+    kept: Path | None = None  # a folder where noisy tables stay until the job is over; stages with noise need it
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,12 @@ def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
     }
     return json.dumps({
         "relations": inside,
-        "stages": [{"name": s.name, "sql": s.sql, "is_counted": s.is_counted} for s in query.stages],
+        "stages": [asdict(stage) for stage in query.stages],
         "sql": query.sql,
         "result": RESULT,
         "files": run.files,
         "outbox": str(INSIDE / "outbox" if is_isolated else run.outbox),
+        "kept": [str(INSIDE / "kept" / path.name if is_isolated else path) for path in _kept(query, run)],
         "operators": run.operators,
         "limits": {**asdict(run.limits), "threads": THREADS},
         "is_isolated": is_isolated,
@@ -86,15 +90,32 @@ def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
     }).encode()  # fmt: skip
 
 
-def _cell(run: Run, request: bytes) -> Cell:
+def _kept(query: GovernedQuery, run: Run) -> list[Path]:
+    """Return the files of noisy tables, one per stage with noise. An empty one was never filled."""
+    noisy = sum(stage.noise is not None for stage in query.stages)
+    if not noisy:
+        return []
+    if run.kept is None:
+        raise ValueError("a query with noise needs a folder for what is kept")
+    run.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = [run.kept / f"{number}.parquet" for number in range(noisy)]
+    for path in files:
+        path.touch(mode=0o600, exist_ok=True)
+    return files
+
+
+def _cell(query: GovernedQuery, run: Run, request: bytes) -> Cell:
     """Give the engine its program, the projections, and each result as a file that is there already: it makes none."""
+    kept = _kept(query, run)
     mounts = [Mount(ROOT / name, str(INSIDE / name)) for name in (PROGRAM, WALLS)]
     mounts += [Mount(path, str(INSIDE / f"p{i}.parquet")) for i, path in enumerate(run.projections.values())]
+    mounts += [Mount(ROOT / NOISE, str(INSIDE / NOISE))] if kept else []
+    mounts += [Mount(path, str(INSIDE / "kept" / path.name), is_writable=True) for path in kept]
     for name in run.files:
         (run.outbox / name).touch(exist_ok=False)
         mounts.append(Mount(run.outbox / name, str(INSIDE / "outbox" / name), is_writable=True))
     return Cell(
-        own_interpreter(ENGINE_MODULES), ("-c", start_line("gongshu.compute.adapters.child", (str(INSIDE), PACKAGES))),
+        own_interpreter((*ENGINE_MODULES, *(NOISE_MODULES if kept else ()))), ("-c", start_line("gongshu.compute.adapters.child", (str(INSIDE), PACKAGES))),
         tuple(mounts), request, runtime_seconds_max=run.limits.runtime_seconds_max + START_SECONDS,
         memory_bytes_max=run.limits.memory_bytes_max, printed_bytes_max=ANSWER_BYTES_MAX,
     )  # fmt: skip
@@ -122,7 +143,7 @@ def run_engine(query: GovernedQuery, run: Run, *, isolate: bool = True) -> Outco
     is_isolated = isolate and has_namespaces()
     request = _request(query, run, is_isolated=is_isolated)
     third = ("system-calls", "namespaces") if is_isolated else ("system-calls",) if _rules(is_isolated=False) else ()
-    ended = run_cell(_cell(run, request)) if is_isolated else _run_bare(run, request)
+    ended = run_cell(_cell(query, run, request)) if is_isolated else _run_bare(run, request)
     outcome = _outcome(ended, ("gate", "bound-plan", "limits", *third))
     if outcome.code:
         for name in run.files:

@@ -10,6 +10,7 @@ from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
 from gongshu.compute.rules.expressions import attempt, call, days_between, expect, handles, value
 from gongshu.compute.rules.functions import Family, family
+from gongshu.compute.rules.intervals import added, interval_of, multiplied, scaled
 from gongshu.compute.rules.refusals import CONSTANT_OUT_OF_RANGE, FUNCTION_ARGUMENTS
 from gongshu.compute.rules.scopes import Scope
 from gongshu.compute.rules.terms import (
@@ -73,7 +74,8 @@ def _negative(scope: Scope, node: exp.Expression) -> Term:
     expect(scope, "-", inner, Family.NUMBER)
     shape = Shape.SCALED if inner.shape in {Shape.COLUMN, Shape.SCALED} else Shape.AFFINE
     made = derive("-", (inner,), data_type=inner.data_type, shape=shape, emit=lambda: _reckoned(scope, exp.Neg, inner))
-    return replace(made, number=None if inner.number is None else -inner.number)
+    number = None if inner.number is None else -inner.number
+    return replace(made, number=number, interval=scaled(interval_of(inner), -1))
 
 
 @handles(exp.Add, exp.Sub)
@@ -103,7 +105,8 @@ def _sum(scope: Scope, node: exp.Expression) -> Term:
     offset = made.offset + sum(abs(n) for n in numbers)
     if all(t.bases and (t.steps or t.offset) for t in (left, right)):
         made = with_step(made)  # two steps beside each other are one on which side of a value a row lies
-    return _within_range(scope, replace(made, offset=offset, number=number), operator)
+    interval = added(interval_of(left), scaled(interval_of(right), sign))
+    return _within_range(scope, replace(made, offset=offset, number=number, interval=interval), operator)
 
 
 def _shifted(scope: Scope, node: exp.Expression, operator: str) -> Term:
@@ -144,7 +147,8 @@ def _product(scope: Scope, node: exp.Expression) -> Term:
     data_type = DataType.INTEGER if left.data_type is right.data_type is DataType.INTEGER else DataType.DECIMAL
     emit = lambda: _reckoned(scope, exp.Mul, left, right)  # noqa: E731
     if not (left.is_constant and left.number is not None):
-        return derive("*", (left, right), data_type=data_type, emit=emit)
+        made = derive("*", (left, right), data_type=data_type, emit=emit)
+        return replace(made, interval=multiplied(interval_of(left), interval_of(right)))
     return _by_constant(scope, "*", right, left, left.number or 0.0, data_type, emit)
 
 
@@ -177,7 +181,9 @@ def _by_constant(  # noqa: PLR0917 - the parts of one operation
     made = derive(operator, (term,), data_type=data_type, emit=emit, shape=shape, extra=constant.mark)
     factors, offset = _scaled(term, factor)
     number = term.number * factor if term.number is not None else None
-    return _within_range(scope, replace(made, factors=factors, offset=offset, number=number), operator)
+    interval = scaled(interval_of(term), factor)
+    made = replace(made, factors=factors, offset=offset, number=number, interval=interval)
+    return _within_range(scope, made, operator)
 
 
 @handles(exp.Mod, exp.IntDiv)

@@ -24,8 +24,9 @@ PARTS, DRAFT = "parts:", "draft:"
 
 def stages(drafts: tuple[Draft, ...], thresholds: Thresholds) -> tuple[Stage, ...]:
     """Write the stages of a statement, in order."""
-    if sum(draft.is_guarded for draft in drafts) < 2:
-        return tuple(Stage(draft.name, written_sql(draft.query)) for draft in drafts)
+    if sum(draft.is_guarded for draft in drafts) < 2 or any(draft.noisy for draft in drafts):
+        # Noise needs no comparing of groups: differences of noisy numbers are as noisy as these.
+        return tuple(stage for d in drafts for stage in d.noisy or (Stage(d.name, written_sql(d.query)),))
     made: list[Stage] = []
     earlier: list[tuple[Draft, int]] = []
     for draft in drafts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from sqlglot import exp
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
 from gongshu.compute.rules.functions import Family, Scalar, family
+from gongshu.compute.rules.intervals import interval_of, spanned
 from gongshu.compute.rules.refusals import (
     CONSTRUCT_REFUSED,
     FUNCTION_ARGUMENTS,
@@ -36,6 +38,7 @@ from gongshu.compute.rules.terms import (
     literal_number,
     literal_text,
     need_filter,
+    negated,
     paren,
     parts_of,
     poison,
@@ -161,7 +164,9 @@ def _cast(scope: Scope, node: exp.Expression) -> Term:
     made = derive("CAST", (inner,), data_type=data_type, emit=emit, shape=shape, extra=(written,))
     if shape is Shape.OTHER and data_type in {*NUMERIC, DataType.BOOLEAN}:
         made = with_step(made)
-    return replace(made, number=inner.number if data_type in NUMERIC else None)
+    if data_type not in NUMERIC:
+        return made
+    return replace(made, number=inner.number, interval=interval_of(inner) if shape is Shape.AFFINE else None)
 
 
 def _cast_shape(inner: Term, target: str) -> Shape:
@@ -204,7 +209,7 @@ def _is_nothing(term: Term) -> bool:
 
 
 def _not_yet(tests: list[Term]) -> list[exp.Expression]:
-    return [exp.Not(this=paren(exp.Is(this=t.emit(Form.VALUE), expression=exp.Boolean(this=True)))) for t in tests]
+    return [negated(test) for test in tests]
 
 
 def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
@@ -217,11 +222,13 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
     cells: list[Term] = []
     addends: list[Term] = []
     steps: list[Term] = []
+    blanks: list[Term] = []
     for index, branch in enumerate(branches):
         before, here = [t for t, _ in whens[:index]], [whens[index][0]] if index < len(whens) else []
         path = _path(before, here)
         if not _is_nothing(branch):
             cells += [path, *(_both(path, cell) for cell in branch.cells)]
+        blanks += [path] if branch.is_constant and branch.number == 0 else [_both(path, b) for b in branch.blanks]
         addends += [_within(path, addend) for addend in parts_of(branch)]
         steps += [_within(path, step) for step in branch.steps]
     if max(len(cells), len(addends), len(steps)) > CELLS_MAX:
@@ -240,7 +247,8 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
         indirect=made.indirect | union(t.direct | t.indirect for t in tests),
         loose=made.loose | union(t.loose for t in tests),
         is_constant=made.is_constant and all(t.is_constant for t in tests),
-        cells=distinct(cells), addends=distinct(addends), steps=distinct(steps),
+        cells=distinct(cells), addends=distinct(addends), steps=distinct(steps), blanks=distinct(blanks),
+        interval=spanned(branches),
     )  # fmt: skip
 
 
@@ -273,7 +281,11 @@ def _coalesce(scope: Scope, node: exp.Expression) -> Term:
         test = lambda: exp.Not(this=exp.Is(this=first.emit(Form.VALUE), expression=exp.Null()))  # noqa: E731
         present = () if first.is_constant else (condition("IS NOT NULL", (first,), test),)
         offset = made.offset + sum(abs(t.number or 0) for t in others)
-        return replace(made, offset=offset, cells=distinct((*made.cells, *present)))
+        filled = tuple(condition("NOT", (test,), partial(negated, test)) for test in present)
+        return replace(
+            made, offset=offset, cells=distinct((*made.cells, *present)), blanks=distinct((*made.blanks, *filled)),
+            interval=spanned(terms),
+        )  # fmt: skip
     # Which of several columns is shown depends on what is NULL: a condition on all but the last.
     need_filter(scope.gate.findings, "COALESCE", *terms[:-1])
     made = derive("COALESCE", terms, data_type=data_type, emit=emit, keeps_uses=True)

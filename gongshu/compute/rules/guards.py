@@ -19,6 +19,8 @@ NO_UNIT = 0
 """How a row without a unit is marked in a projection."""
 CLASSES_MAX = 20
 """Values of a step function are looked at one by one when there are no more than these."""
+CANCELLED_SHARE = 1e-9
+"""A unit's part is as good as nothing when it is this little of what it is made of."""
 ORDER_SHARE = 10
 """Behind a quantile no unit may have more than one in so many rows: the window of 10 % must not be one unit's."""
 
@@ -77,13 +79,25 @@ class Side:
         return conjunction([self.cell.truth(), name(self.side)])
 
 
+@dataclass(frozen=True)
+class Blank:
+    """Rows where an argument is 0 on a condition. Beside a second argument they tell of it."""
+
+    cell: Cell
+
+    def written(self) -> exp.Expression:
+        """Write the condition."""
+        return self.cell.truth()
+
+
 @dataclass
 class Guarded:
     """What must hold of a group: each of ``cells`` has enough units, each of ``spare`` enough or none, and so on."""
 
     cells: list[Cell] = field(default_factory=list)
-    spare: list[Apart | Rest | Side] = field(default_factory=list)
+    spare: list[Apart | Rest | Side | Blank] = field(default_factory=list)
     addends: list[tuple[str, Cell]] = field(default_factory=list)  # no unit's part of these dominates
+    nets: list[tuple[str, Cell]] = field(default_factory=list)  # enough units have a part that does not cancel
     ordered: list[Cell] = field(default_factory=list)  # no unit has many of these rows
     steps: list[tuple[str, Cell]] = field(default_factory=list)  # few values: each of them has enough units
 
@@ -94,6 +108,9 @@ def parts(plan: Guarded, keys: list[str], unit: str) -> exp.Expression:
     items += [named(where(exp.Count(this=exp.Star()), spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
     for j, (part, cell) in enumerate(plan.addends):
         items.append(named(where(fn("sum", double(name(part))), cell.written()), f"s{j}"))
+    for j, (part, cell) in enumerate(plan.nets):
+        items.append(named(where(fn("sum", double(name(part))), cell.written()), f"t{j}"))
+        items.append(named(where(fn("sum", fn("abs", double(name(part)))), cell.written()), f"v{j}"))
     select = grouped(SOURCE, [*keys, unit], items)
     select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
     return select
@@ -111,7 +128,15 @@ def guard(plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds) -> 
         items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
         items.append(named(fn("sum", size.copy()), f"total{j}"))
         items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
+    items += [named(_moved(unit, j), f"moved{j}") for j in range(len(plan.nets))]
     return grouped(f"{PER}{unit}", keys, items)
+
+
+def _moved(unit: str, j: int) -> exp.Expression:
+    least = exp.Mul(this=number(CANCELLED_SHARE), expression=name(f"v{j}"))
+    is_more = exp.GT(this=fn("abs", name(f"t{j}")), expression=least)
+    is_unit = exp.NEQ(this=name(unit), expression=exp.Literal.number(NO_UNIT))
+    return where(exp.Count(this=exp.Star()), conjunction([is_more, is_unit]))
 
 
 def _units(unit: str, rows: str, alias: str) -> exp.Expression:
@@ -149,6 +174,7 @@ def tests(plan: Guarded, unit: str, thresholds: Thresholds) -> list[exp.Expressi
     """Write what must hold of one kind of unit."""
     table, fewest = f"{GUARD}{unit}", thresholds.units_min
     enough = [exp.GTE(this=name(f"n{i}", table), expression=exp.Literal.number(fewest)) for i in range(len(plan.cells))]
+    enough += [exp.GTE(this=name(f"moved{j}", table), expression=exp.Literal.number(fewest)) for j in range(len(plan.nets))]
     spare = [_none_or(name(f"m{i}", table), fewest) for i in range(len(plan.spare))]
     shares: list[exp.Expression] = []
     for i in _positions(plan):

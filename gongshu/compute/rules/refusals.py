@@ -222,6 +222,40 @@ SUBQUERY_NOT_RELEASED = _gate(
     fix_zh="请在子查询中先聚合，或改写为 JOIN。", fix_en="Aggregate inside the subquery, or write it as a JOIN.",
 )  # fmt: skip
 
+# ------------------------------------------------------------------------------------------- rounding and noise
+
+ROUNDING_ARGUMENT = _gate(
+    "rounding-argument",
+    zh="计数须取整时，{function} 只能作用于一列或一列的常数倍（涉及 {column}）：其他写法会透露准确行数。",
+    en="With rounded counts {function} takes a column or a multiple of one ({column}); else it tells numbers of rows.",
+    fix_zh="请改写为 {function}(列) FILTER (WHERE 条件)，计数请用 COUNT(*)。",
+    fix_en="Write {function}(column) FILTER (WHERE condition), and COUNT(*) for numbers of rows.",
+)  # fmt: skip
+NOISE_FUNCTION = _gate(
+    "noise-function",
+    zh="加噪模式下不支持 {function}：没有可靠的加噪方法。", en="{function} has no sound noisy form here.",
+    fix_zh="请使用 COUNT、COUNT(DISTINCT 主体)、SUM、AVG、VAR、STDDEV。",
+    fix_en="Use COUNT, COUNT(DISTINCT unit), SUM, AVG, VAR or STDDEV.",
+)  # fmt: skip
+NOISE_CLAMP = _gate(
+    "noise-clamp",
+    zh="加噪模式下 {function} 的参数没有取值范围（涉及 {column}）。",
+    en="With noise, {function} needs an argument of known range ({column}).",
+    fix_zh="请实施机构为该列声明上下限，或只用该列的加、减、乘与 CASE。",
+    fix_en="Have the agency declare bounds of the column, or use only sums, multiples and CASE of it.",
+)  # fmt: skip
+NOISE_UNIT = _gate(
+    "noise-unit",
+    zh="加噪模式下每一行须恰好属于一个主体，此处有 {count} 种。", en="With noise each row belongs to exactly one unit; here there are {count}.",
+    fix_zh="请只关联不含主体的公开资源，或分别统计。", fix_en="Join with open resources only, or count the relations apart.",
+)  # fmt: skip
+NOISE_ROWS = _gate(
+    "noise-rows",
+    zh="加噪模式下不能输出明细行，聚合之下也不能去重、截取或排名（{place}）。",
+    en="With noise no rows are shown, and none are cut, ranked or made distinct below an aggregate ({place}).",
+    fix_zh="请直接对资源的行聚合。", fix_en="Aggregate the rows of the relation directly.",
+)  # fmt: skip
+
 # ------------------------------------------------------------------------------------------- verification and jobs
 
 VERIFICATION_KEY_COUNT = rule(

@@ -1,7 +1,8 @@
 """Relations that a statement makes out of others: a SELECT's result, and the union of two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlglot import exp
 
@@ -10,6 +11,7 @@ from gongshu.compute.rules.scopes import Gate, Instance, Source
 from gongshu.compute.rules.terms import (
     BaseColumn,
     Form,
+    Mark,
     Shape,
     Term,
     alike,
@@ -34,6 +36,24 @@ class Shown:
     is_distinct: bool = False
 
 
+def is_row_wise(items: tuple[tuple[str, Term], ...], shown: Shown, instances: tuple[Instance, ...]) -> bool:
+    """Whether each row of a SELECT follows from one row of each relation below: no LIMIT, no DISTINCT, no window."""
+    is_cut = bool(shown.limit or shown.offset or shown.is_distinct or shown.qualify is not None)
+    has_window = any("OVER" in word for _, term in items for word in _words(term.mark))
+    sources = [instance.source for instance in instances]
+    return not is_cut and not has_window and all(s.is_row_wise or not s.is_row_level for s in sources)
+
+
+def _words(mark: Mark) -> Iterator[str]:
+    rest: list[Any] = [mark]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, tuple):
+            rest += part
+        elif isinstance(part, str):
+            yield part
+
+
 class Selected:
     """The result of a SELECT. ``write_from`` writes FROM, JOIN and WHERE, once all demands have been made."""
 
@@ -50,8 +70,10 @@ class Selected:
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
+        self.is_row_wise = False  # until somebody who knows says so
         self._demanded: dict[tuple[int, Form], tuple[str, Term]] = {}
         self._units: dict[int, str] = {}
+        self._orders: dict[int, str] = {}
         self._side_names: dict[int, str] = {}
         if shown.is_distinct:  # every column decides which rows are the same
             for _, term in items:
@@ -69,6 +91,11 @@ class Selected:
         self._units.setdefault(position, f"u{position}")
         return self._units[position]
 
+    def demand_order(self, position: int) -> str:
+        """Write into the result by what rows of a privacy unit are chosen."""
+        self._orders.setdefault(position, f"o{position}")
+        return self._orders[position]
+
     def demand_side(self, position: int) -> str:
         """Write into the result whether a row comes from a side of a union below."""
         self._side_names.setdefault(position, f"w{position}")
@@ -81,10 +108,11 @@ class Selected:
             position -= instance.source.sides
         raise IndexError(position)
 
-    def _unit(self, position: int) -> exp.Expression:
+    def _unit(self, position: int, *, is_order: bool = False) -> exp.Expression:
         for instance in self._instances:
             if position < instance.first_unit + len(instance.source.kinds):
-                return column(instance.alias, instance.source.demand_unit(position - instance.first_unit))
+                demand = instance.source.demand_order if is_order else instance.source.demand_unit
+                return column(instance.alias, demand(position - instance.first_unit))
         raise IndexError(position)
 
     def select(self, names: tuple[str, ...] = ()) -> exp.Select:
@@ -98,6 +126,7 @@ class Selected:
                 for name, (_, term) in zip(names, self.columns, strict=True)
             ]
         items += [exp.Alias(this=self._unit(i), alias=quoted(name)) for i, name in self._units.items()]
+        items += [exp.Alias(this=self._unit(i, is_order=True), alias=quoted(n)) for i, n in self._orders.items()]
         items += [exp.Alias(this=self._side(i), alias=quoted(name)) for i, name in self._side_names.items()]
         made = exp.Select(expressions=items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))])
         shown = self._shown
@@ -136,6 +165,7 @@ class United:
         self.kinds = left.kinds
         self.is_row_level = left.is_row_level or right.is_row_level
         self.is_single_row = False
+        self.is_row_wise = kind is exp.Union and not is_distinct and left.is_row_wise and right.is_row_wise
         self.sides = 2 + left.sides + right.sides if self.is_row_level else 0
         self.hidden = left.hidden | right.hidden
         self.hidden_by = left.hidden_by or right.hidden_by
@@ -144,6 +174,7 @@ class United:
         self._demanded: dict[tuple[int, Form], str] = {}
         self._kept: list[tuple[Term, Form]] = []
         self._units: dict[int, str] = {}
+        self._orders: dict[int, str] = {}
         self._side_names: dict[int, str] = {}
         self.columns = tuple(
             (left.columns[i][0], self._merged(a, b))
@@ -169,6 +200,8 @@ class United:
         steps = [self._pair(replace(s), s, nothing) for s in a.steps] + [
             self._pair(replace(s), nothing, s) for s in b.steps
         ]
+        blanks = [self._pair(replace(x), x, never) for x in a.blanks]
+        blanks += [self._pair(replace(x), never, x) for x in b.blanks]
         both_columns = a.shape is b.shape is Shape.COLUMN
         made = replace(
             a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,
@@ -177,6 +210,7 @@ class United:
             data_type=b.data_type if a.data_type is None or b.data_type in {DataType.DECIMAL, DataType.TIMESTAMP} else a.data_type,
             is_released=a.is_released and b.is_released, factors=(min(a.factors[0], b.factors[0]), max(a.factors[1], b.factors[1])),
             offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts), steps=tuple(steps),
+            blanks=tuple(blanks), is_mixed=True,
             keyed_as=a.keyed_as if a.keyed_as is b.keyed_as else None, unit=a.unit if a.unit == b.unit else None,
         )  # fmt: skip
         return self._pair(made, a, b)
@@ -193,6 +227,11 @@ class United:
         """Write a privacy unit of both sides."""
         self._units.setdefault(position, f"u{position}")
         return self._units[position]
+
+    def demand_order(self, position: int) -> str:
+        """Write by what rows of a privacy unit of both sides are chosen."""
+        self._orders.setdefault(position, f"o{position}")
+        return self._orders[position]
 
     def demand_side(self, position: int) -> str:
         """Write whether a row comes from the left side (0), from the right (1), or from a side below one of them."""
@@ -216,6 +255,10 @@ class United:
         items += [
             exp.Alias(this=column(instance.alias, instance.source.demand_unit(i)), alias=quoted(name))
             for i, name in self._units.items()
+        ]
+        items += [
+            exp.Alias(this=column(instance.alias, instance.source.demand_order(i)), alias=quoted(name))
+            for i, name in self._orders.items()
         ]
         items += [exp.Alias(this=self._origin(index, i), alias=quoted(name)) for i, name in self._side_names.items()]
         items = items or [exp.Alias(this=exp.Literal.number(1), alias=quoted("one"))]

@@ -19,14 +19,14 @@ from gongshu.compute.rules.refusals import (
     STATEMENT_TOO_LARGE,
     UNIT_MISSING,
 )
-from gongshu.compute.rules.stages import Collector, Draft
+from gongshu.compute.rules.stages import Collects, Draft
 from gongshu.compute.rules.terms import BaseColumn, Findings, Form, Mark, Shape, Term, column, poison, quoted
 from gongshu.compute.types import Relation
 from gongshu.policies.service import MASKS, closed
 from gongshu.policies.types import Thresholds, Use
 
 STEPS_MAX = 20_000
-KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN = "key:", "raw:", "unit:"
+KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN = "key:", "raw:", "unit:", "order:"
 KEYED_TYPES = frozenset({DataType.TEXT, DataType.INTEGER, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN})
 """Types of which equal values have equal text, so that a keyed hash of the text can stand for the value."""
 
@@ -51,6 +51,9 @@ class Source(Protocol):
     sides: int  # how many sides of UNION ALLs its rows may come from
     is_row_level: bool
     is_single_row: bool
+    is_row_wise: (
+        bool  # each of its rows follows from one row of each relation below: one unit changes only its own rows
+    )
     hidden: frozenset[BaseColumn]  # columns without reveal that decided its rows
     hidden_by: str
     indirect: frozenset[str]
@@ -67,6 +70,10 @@ class Source(Protocol):
         """Return the written name of what says whether a row comes from a side."""
         ...
 
+    def demand_order(self, position: int) -> str:
+        """Return the written name of the keyed hash by which rows of a privacy unit are chosen where they are bounded."""
+        ...
+
     def emit(self) -> exp.Expression:
         """Write the relation, once every demand has been made."""
         ...
@@ -80,6 +87,7 @@ class Demands:
     keys: set[str] = field(default_factory=set)
     raws: set[str] = field(default_factory=set)
     has_unit: bool = False
+    has_order: bool = False
 
 
 @dataclass
@@ -93,6 +101,11 @@ class Gate:
     drafts: list[Draft] = field(default_factory=list)
     made: int = 0
     steps: int = 0
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether what comes out carries noise instead of passing exact thresholds."""
+        return self.thresholds.protection.noise is not None
 
     def fresh(self, prefix: str) -> str:
         """Return a name that was not used before, and that no relation can have."""
@@ -118,6 +131,8 @@ class Gate:
 class Governed:
     """A relation of the entitlement: the projection of it that the engine will see."""
 
+    is_row_wise = True
+
     def __init__(self, gate: Gate, relation: Relation) -> None:
         """Look at ``relation`` with the uses that its policy leaves."""
         self._gate, self._relation = gate, relation
@@ -128,7 +143,8 @@ class Governed:
         self.hidden_by = ""
         self.indirect: frozenset[str] = frozenset()
         # A column that looks like one of our own could be mistaken for a key or a unit: it does not exist for the reader.
-        shown = [c for c in relation.columns if not fold(c.name).startswith((KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN))]
+        own = (KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN)
+        shown = [c for c in relation.columns if not fold(c.name).startswith(own)]
         self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in shown)
         for name, term in self.columns:
             self._names[id(term)] = name
@@ -141,8 +157,15 @@ class Governed:
         return Term(
             shown_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
             direct=frozenset({base.name}), shape=Shape.COLUMN, unit=0 if is_unit else None,
-            keyed_as=data_type if data_type in KEYED_TYPES else None,
+            keyed_as=data_type if data_type in KEYED_TYPES else None, interval=self._bounds(name),
         )  # fmt: skip
+
+    def _bounds(self, name: str) -> tuple[float, float] | None:
+        noise = self._gate.thresholds.protection.noise
+        for clamp in noise.clamps if noise is not None else ():
+            if (clamp.resource, clamp.column) == (self._relation.resource, name):
+                return float(clamp.low), float(clamp.high)
+        return None
 
     def demand(self, term: Term, form: Form) -> str:
         """Add a column to the projection."""
@@ -165,6 +188,11 @@ class Governed:
         self._gate.demands.setdefault(self._relation.name, Demands()).has_unit = position == 0
         return UNIT_COLUMN
 
+    def demand_order(self, position: int) -> str:
+        """Add the keyed hash of the row's place to the projection."""
+        self._gate.demands.setdefault(self._relation.name, Demands()).has_order = position == 0
+        return ORDER_COLUMN
+
     def demand_side(self, position: int) -> str:
         """Fail: a relation of the entitlement has no sides."""
         raise IndexError(position)
@@ -177,6 +205,8 @@ class Governed:
 
 class Staged:
     """A released relation: the groups of a stage that passed. Nothing of the rows behind it can be reached any more."""
+
+    is_row_wise = True
 
     def __init__(
         self, stage: str, terms: tuple[Term, ...], *, is_single_row: bool, names: tuple[str, ...] = ()
@@ -196,6 +226,10 @@ class Staged:
         return self._names[id(term)]
 
     def demand_unit(self, position: int) -> str:
+        """Fail: a released relation carries no unit."""
+        raise IndexError(position)
+
+    def demand_order(self, position: int) -> str:
         """Fail: a released relation carries no unit."""
         raise IndexError(position)
 
@@ -256,6 +290,7 @@ class Instance:
             cells=tuple(carried("cell", i, cell) for i, cell in enumerate(inner.cells)),
             addends=tuple(carried("addend", i, part) for i, part in enumerate(inner.addends)),
             steps=tuple(carried("step", i, step) for i, step in enumerate(inner.steps)),
+            blanks=tuple(carried("blank", i, blank) for i, blank in enumerate(inner.blanks)),
         )  # fmt: skip
 
     def emit(self) -> exp.Expression:
@@ -277,7 +312,7 @@ class Scope:
     prefers_alias: bool = False
     keys: dict[Mark, Term] = field(default_factory=dict)  # group keys, as columns of the stage
     is_grouped: bool = False
-    collects: Collector | None = None  # None where aggregates cannot stand
+    collects: Collects | None = None  # None where aggregates cannot stand
 
     @property
     def is_on_rows(self) -> bool:

@@ -13,7 +13,7 @@ from gongshu.compute.rules.refusals import (
     RELATION_UNKNOWN,
     STATEMENT_NOT_A_QUERY,
 )
-from gongshu.compute.rules.relations import Selected
+from gongshu.compute.rules.relations import Selected, is_row_wise
 from gongshu.compute.rules.scopes import Gate, Governed, Instance, Scope, Source, Staged, fold
 from gongshu.compute.rules.sets import read_set
 from gongshu.compute.rules.showing import check_order, items_of, read_shown
@@ -155,6 +155,7 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
         is_single_row=not is_row_level and all(i.source.is_single_row for i in scope.instances),
     )  # fmt: skip
     made.hidden, made.indirect = rows.hidden, rows.indirect
+    made.is_row_wise = scope.gate.is_noisy and is_row_wise(items, shown, tuple(scope.instances))
     made.hidden_by = "WHERE" if rows.condition is not None else "JOIN"
     if shown.qualify is not None:
         made.hidden |= hidden_of((shown.qualify,))

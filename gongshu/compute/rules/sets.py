@@ -13,7 +13,7 @@ from gongshu.compute.rules.refusals import (
     UNION_COLUMNS_DIFFER,
     UNION_UNITS_DIFFER,
 )
-from gongshu.compute.rules.relations import Selected, United
+from gongshu.compute.rules.relations import Selected, United, is_row_wise
 from gongshu.compute.rules.scopes import Gate, Scope, Source
 from gongshu.compute.rules.showing import check_order, read_shown
 from gongshu.compute.rules.staging import Rows
@@ -58,5 +58,6 @@ def read_set(
         is_row_level=is_row_level,
         is_single_row=False,
     )
+    made.is_row_wise = scope.gate.is_noisy and is_row_wise(items, shown, tuple(scope.instances))
     made.hidden, made.indirect, made.hidden_by = united.hidden, united.indirect, united.hidden_by
     return made

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass
 from gongshu.compute.rules.terms import Mark, Term, column, union
+from gongshu.compute.types import Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,17 @@ class Draft:
     columns: int
     is_guarded: bool
     parts: Callable[[], tuple[tuple[exp.Expression, ...], int]] | None = None  # see ``thresholds.parts_of_units``
+    noisy: tuple[Stage, ...] = ()  # instead of ``query``: its steps, where noise takes the place of thresholds
+
+
+class Collects(Protocol):
+    """Where the aggregates of a SELECT are asked for."""
+
+    is_released: bool  # whether what comes out is a released value, so that arguments need the uses of aggregates
+
+    def add(self, wanted: Wanted, data_type: DataType) -> Term:
+        """Ask for an aggregate once and return its value."""
+        ...
 
 
 @dataclass
@@ -45,6 +58,7 @@ class Collector:
     keys: list[Term] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
     indirect: frozenset[str] = frozenset()
+    is_released: bool = True
 
     def released(self, index: int, data_type: DataType | None, terms: tuple[Term, ...]) -> Term:
         """Return the stage's column ``index`` as a released value: all uses, lineage kept."""

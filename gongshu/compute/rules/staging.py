@@ -6,9 +6,9 @@ from functools import partial
 
 from sqlglot import exp
 
-from gongshu.compute.rules import thresholds
+from gongshu.compute.rules import noise, rounding, thresholds
 from gongshu.compute.rules.joins import Joins, write_from
-from gongshu.compute.rules.refusals import STATEMENT_TOO_LARGE
+from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.relations import Selected, Shown
 from gongshu.compute.rules.scopes import Instance, Scope, Source, Staged
 from gongshu.compute.rules.stages import Collector, Draft
@@ -30,6 +30,10 @@ def _unit(instance: Instance, position: int) -> exp.Expression:
     return column(instance.alias, instance.source.demand_unit(position))
 
 
+def _order(instance: Instance, position: int) -> exp.Expression:
+    return column(instance.alias, instance.source.demand_order(position))
+
+
 def _origin(instance: Instance, position: int) -> exp.Expression:
     return column(instance.alias, instance.source.demand_side(position))
 
@@ -45,22 +49,58 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     )
     name = gate.fresh("stage")
     staged = Staged(name, released, is_single_row=is_single_row)
+    _check_protection(scope, collector)
     if gate.findings.reasons:
         return staged  # nothing is written of what was refused
-    behind = thresholds.Behind(
-        write_from(scope, rows.joins, None), rows.condition, _each(scope, _unit, lambda source: len(source.kinds)),
-        _each(scope, _origin, lambda source: source.sides),
-    )  # fmt: skip
-    plan = thresholds.plan_of(collector, units=bool(behind.units), sides=len(behind.sides))
+    source = behind(rows)
+    protection = gate.thresholds.protection
+    if protection.noise is not None and source.units:
+        steps = noise.stages_of(name, collector, source, gate.thresholds, protection.noise)
+        gate.drafts.append(Draft(name, exp.Select(), len(collector.keys), len(released), is_guarded=True, noisy=steps))
+        return staged
+    plan = thresholds.plan_of(
+        collector, units=bool(source.units), sides=len(source.sides), rounding=protection.rounding
+    )
     if len(plan.spare) > thresholds.SPARE_MAX:
         gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)
         return staged
-    query = thresholds.build(collector, plan, behind, gate.thresholds)
-    parts = partial(thresholds.parts_of_units, plan, behind)
+    query = thresholds.build(collector, plan, source, gate.thresholds)
+    parts = partial(thresholds.parts_of_units, plan, source)
     gate.drafts.append(
-        Draft(name, query, len(collector.keys), len(released), is_guarded=bool(behind.units), parts=parts)
+        Draft(name, query, len(collector.keys), len(released), is_guarded=bool(source.units), parts=parts)
     )
     return staged
+
+
+def behind(rows: Rows) -> thresholds.Behind:
+    """Return what writes the rows behind a stage, with their units."""
+    scope, protection = rows.scope, rows.scope.gate.thresholds.protection
+    units = lambda source: len(source.kinds)  # noqa: E731
+    is_noisy = protection.noise is not None
+    return thresholds.Behind(
+        write_from(scope, rows.joins, None), rows.condition, _each(scope, _unit, units),
+        () if is_noisy else _each(scope, _origin, lambda source: source.sides),
+        orders=() if protection.bounds is None else _each(scope, _order, units),
+        bounds=protection.bounds, needs_units=is_noisy,
+    )  # fmt: skip
+
+
+def _check_protection(scope: Scope, collector: Collector) -> None:
+    """Refuse what could not be rounded or measured soundly, where rows of units stand behind a stage."""
+    findings, protection = scope.gate.findings, scope.gate.thresholds.protection
+    count = sum(len(instance.source.kinds) for instance in scope.instances)
+    if not count:
+        return
+    for wanted in collector.wanted if protection.rounding is not None else ():
+        rounding.check(findings, wanted)
+    if protection.noise is None:
+        return
+    for wanted in collector.wanted:
+        noise.check(findings, wanted)
+    if count > 1:
+        findings.add(NOISE_UNIT, count=count)
+    if any(i.source.is_row_level and not i.source.is_row_wise for i in scope.instances):
+        findings.add(NOISE_ROWS, place="FROM")
 
 
 def _each(

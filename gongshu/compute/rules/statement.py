@@ -1,21 +1,13 @@
 """The way through the gate: one statement, a query and nothing else; every output shown must be allowed to be seen."""
 
-from typing import Any
-
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
 from gongshu.base.decisions import Decision, Denied, Permitted
 from gongshu.compute.rules import differences, noise
 from gongshu.compute.rules.parsing import CHARACTERS_MAX, parse_query, with_derived
 from gongshu.compute.rules.refusals import (
+    NOISE_ROWS,
     REVEAL_MISSING,
     ROWS_BETRAY,
-    STATEMENT_NOT_A_QUERY,
-    STATEMENT_NOT_ONE,
     STATEMENT_TOO_LARGE,
-    STATEMENT_UNREADABLE,
     USE_SPENT,
 )
 from gongshu.compute.rules.relations import Selected, lineage_of
@@ -25,9 +17,6 @@ from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
 from gongshu.compute.types import ColumnLineage, DerivedRelation, GovernedQuery, Projection, Relation
 from gongshu.policies.types import Thresholds, Use
 
-    ``derived`` are queries with names that the statement may read like relations.
-
-CHARACTERS_MAX = 20_000
 REASONS_MAX = 40
 
 
@@ -35,6 +24,8 @@ def decide_query(
     relations: tuple[Relation, ...], limits: Thresholds, sql: str, derived: tuple[DerivedRelation, ...] = ()
 ) -> Decision[GovernedQuery]:
     """Permit one statement over ``relations`` and return how it is run, or every reason against it.
+
+    ``derived`` are queries with names that the statement may read like relations.
 
     Fails closed: whatever cannot be read, bound or written again is refused.
     """
@@ -64,6 +55,8 @@ def _check_outputs(gate: Gate, source: Source) -> None:
     """Every output column must have ``reveal``; at row level so must every column that decided which rows there are."""
     if not source.is_row_level:
         return
+    if gate.is_noisy and source.kinds:
+        gate.findings.add(NOISE_ROWS, place="SELECT")
     for name, term in source.columns:
         _check_output(gate.findings, source, name, term)
 
@@ -88,14 +81,15 @@ def _write(gate: Gate, source: Source) -> GovernedQuery:
     sql = written_sql(source.select(names))
     lineage = tuple(ColumnLineage(name, *lineage_of(source, term)) for name, term in source.columns)
     projections = tuple(_projection(gate.relations[fold(name)], gate.demands[name]) for name in sorted(gate.demands))
+    stages = differences.stages(tuple(gate.drafts), gate.thresholds)
     return GovernedQuery(
         sql=sql, outputs=names, lineage=lineage, projections=projections, is_aggregate=not source.is_row_level,
-        stages=differences.stages(tuple(gate.drafts), gate.thresholds),
+        stages=stages, price=noise.price_of(stages),
     )  # fmt: skip
 
 
 def _projection(relation: Relation, demands: Demands) -> Projection:
     return Projection(
         relation.name, relation.resource, tuple(sorted(demands.values)), tuple(sorted(demands.keys)),
-        tuple(sorted(demands.raws)), demands.has_unit,
+        tuple(sorted(demands.raws)), demands.has_unit, demands.has_order,
     )  # fmt: skip

@@ -91,9 +91,12 @@ class Term:
     cells: tuple["Term", ...] = ()  # conditions under which a row contributes; each must reach the threshold
     addends: tuple["Term", ...] = ()  # whose parts by unit must not dominate
     steps: tuple["Term", ...] = ()  # functions with few values in it; each value must be that of enough units
+    blanks: tuple["Term", ...] = ()  # conditions under which it is 0: nothing in a sum, a value beside another one
+    is_mixed: bool = False  # rows of several relations stand under each other in it: a unit's parts may cancel
     keyed_as: DataType | None = None  # a bare column of this type: its keyed hash can be had
     unit: int | None = None  # the position of the privacy unit that this column is
     source: Mark = ()  # of a bare column: the instance it belongs to
+    interval: tuple[float, float] | None = None  # from declared bounds, see ``intervals``
 
     @property
     def is_row_level(self) -> bool:
@@ -258,6 +261,7 @@ def derive(
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
         offset=sum(t.offset for t in terms), has_subquery=any(t.has_subquery for t in terms),
         cells=distinct(c for t in terms for c in t.cells), steps=distinct(s for t in terms for s in t.steps),
+        blanks=distinct(b for t in terms for b in t.blanks), is_mixed=any(t.is_mixed for t in terms),
     )  # fmt: skip
     inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)
@@ -309,4 +313,9 @@ def as_value(term: Term) -> Term:
     """Return a condition as the value 1 or 0: the rows where it is true are a cell of their own."""
     if not term.is_tested or term.is_constant:
         return term
-    return replace(term, cells=(term,))
+    return replace(term, cells=(term,), blanks=(condition("NOT", (term,), lambda: negated(term)),))
+
+
+def negated(term: Term) -> exp.Expression:
+    """Write that a condition is not true."""
+    return exp.Not(this=paren(exp.Is(this=term.emit(Form.VALUE), expression=exp.Boolean(this=True))))

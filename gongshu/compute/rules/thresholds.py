@@ -13,9 +13,9 @@ from typing import Any
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules import guards
+from gongshu.compute.rules import bounds, guards, rounding
 from gongshu.compute.rules.functions import AggregateClass, Family, family
-from gongshu.compute.rules.guards import GUARD, MAIN, PER, SOURCE, STEPS, Apart, Cell, Guarded, Rest, Side
+from gongshu.compute.rules.guards import GUARD, MAIN, PER, SOURCE, STEPS, Apart, Blank, Cell, Guarded, Rest, Side
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
 from gongshu.compute.rules.terms import (
     Form,
@@ -30,7 +30,7 @@ from gongshu.compute.rules.terms import (
     sql_type,
 )
 from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
-from gongshu.policies.types import Thresholds
+from gongshu.policies.types import ContributionBounds, Rounding, Thresholds
 
 QUANTILE_MARGIN = 0.10
 QUANTILE_SPREAD = 0.05
@@ -82,20 +82,25 @@ class Plan(Guarded):
     rows: Rows = field(default_factory=Rows)
     keys: list[str] = field(default_factory=list)
     main: list[exp.Expression] = field(default_factory=list)
+    rounding: Rounding | None = None
     asked: list[Asked] = field(default_factory=list)
 
     def add(self, wanted: Wanted, *, units: bool) -> None:
         """Add an aggregate with its cells, its parts and its steps."""
         is_unit = wanted.unit is not None and units
         terms = (
-            tuple(_summable(t) for t in wanted.arguments) if wanted.kind is AggregateClass.MOMENT else wanted.arguments
+            tuple(summable(t) for t in wanted.arguments) if wanted.kind is AggregateClass.MOMENT else wanted.arguments
         )
         arguments = () if is_unit else tuple(self.rows.column(term, "x") for term in terms)
         tests = (self.rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
         reach = Cell(tests, arguments)
         inner = distinct(c for t in wanted.arguments for c in t.cells) if units else ()
         cells = [reach, *(Cell((*tests, self.rows.column(cell, "p")), arguments) for cell in inner)]
-        self.main.append(_written(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else ""))
+        call = written(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else "")
+        if self.rounding is not None and units:
+            test = conjunction([name(t) for t in tests]) if tests else None
+            call = rounding.written(wanted, call, arguments, test, self.rounding)
+        self.main.append(call)
         self.cells += [cell for cell in dict.fromkeys(cells) if cell not in self.cells]
         if not units:
             return
@@ -107,7 +112,17 @@ class Plan(Guarded):
         if wanted.kind is AggregateClass.MOMENT:
             for part in distinct(a for t in wanted.arguments for a in _summed(t)):
                 self._once(self.addends, (self.rows.column(part, "x"), reach))
-        for step in distinct(step for t in wanted.arguments for step in t.steps):
+            for term, argument in zip(wanted.arguments, arguments, strict=True):
+                if _may_cancel(term):
+                    self._once(self.addends, (argument, reach))
+                    self._once(self.nets, (argument, reach))
+        steps = distinct(step for t in wanted.arguments for step in t.steps)
+        if len(wanted.arguments) > 1:
+            # A value that few units have, and be it 0, is a lever on what is correlated with it.
+            steps = distinct((*steps, *terms))
+            blanks = distinct(b for t in wanted.arguments for b in t.blanks)
+            self.spare += [Blank(Cell((*tests, self.rows.column(blank, "p")), arguments)) for blank in blanks]
+        for step in steps:
             self._once(self.steps, (self.rows.column(step, "x"), reach))
 
     def _once(self, known: list[tuple[str, Cell]], made: tuple[str, Cell]) -> None:
@@ -116,7 +131,7 @@ class Plan(Guarded):
 
     def compare(self, sides: int) -> None:
         """Note what would be left if aggregates were subtracted from each other, or one side of a union were known."""
-        found: dict[Apart | Rest | Side, None] = {}
+        found: dict[Apart | Rest | Side | Blank, None] = dict.fromkeys(self.spare)
         for one, other in itertools.combinations(self.asked, 2):
             apart = _apart(one, other)
             if apart is not None:
@@ -153,7 +168,7 @@ def _apart(one: Asked, other: Asked) -> Apart | None:
     return Apart(first, second) if shared - {COUNTED} or one.may_be_null or other.may_be_null else None
 
 
-def _summable(term: Term) -> Term:
+def summable(term: Term) -> Term:
     """Return an argument of a sum so that no sum of it can fail."""
     if (term.shape is Shape.COLUMN and term.bases) or term.number is not None or term.data_type is None:
         return term
@@ -173,9 +188,16 @@ def _summed(term: Term) -> tuple[Term, ...]:
     return tuple(a for a in parts_of(term) if family(a.data_type) == Family.NUMBER)
 
 
-def plan_of(collector: Collector, *, units: bool, sides: int) -> Plan:
+def _may_cancel(term: Term) -> bool:
+    """Whether a unit's parts of ``term`` may cancel, so that a sum over many is about those for whom they do not."""
+    others = sum(addend.mark != term.mark for addend in term.addends)
+    is_one_branch = term.is_tested or (term.mark[0] in {"CASE", "COALESCE"} and len(term.cells) == 1)
+    return term.is_mixed or others > 1 or (bool(term.cells) and (not is_one_branch or bool(term.offset)))
+
+
+def plan_of(collector: Collector, *, units: bool, sides: int, rounding: Rounding | None = None) -> Plan:
     """Return what a stage asks for and what must hold of its groups."""
-    plan = Plan(cells=[Cell()])
+    plan = Plan(cells=[Cell()], rounding=rounding)
     plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
     for wanted in collector.wanted:
         plan.add(wanted, units=units)
@@ -195,17 +217,31 @@ class Behind:
     condition: Term | None
     units: tuple[Callable[[], exp.Expression], ...]
     sides: tuple[Callable[[], exp.Expression], ...]
+    orders: tuple[Callable[[], exp.Expression], ...] = ()
+    bounds: ContributionBounds | None = None
+    needs_units: bool = False  # rows without a unit do not count
 
-    def source(self, plan: Plan) -> exp.CTE:
-        """Write the rows with everything that ``plan`` needs of them."""
-        items = list(plan.rows.written())
+    def sources(self, rows: Rows, keys: list[str]) -> list[exp.CTE]:
+        """Write the rows with everything that ``rows`` names of them, as many of each unit as its bounds allow."""
+        if self.bounds is None or not self.units:
+            return [self._given(rows, SOURCE)]
+        made, source = [self._given(rows, bounds.GIVEN)], bounds.GIVEN
+        units, orders = ([f"{kind}{i}" for i in range(len(self.units))] for kind in "uo")
+        if self.needs_units:
+            made.append(bounds.known_only(source, units, bounds.KNOWN))
+            source = bounds.KNOWN
+        return made + bounds.kept(source, keys, units, orders, list(rows.known.values()), self.bounds, SOURCE)
+
+    def _given(self, rows: Rows, alias: str) -> exp.CTE:
+        items = list(rows.written())
         items += [named(unit(), f"u{i}") for i, unit in enumerate(self.units)]
         items += [named(side(), f"w{i}") for i, side in enumerate(self.sides)]
+        items += [named(order(), f"o{i}") for i, order in enumerate(self.orders)]
         source = exp.Select(expressions=items or [named(exp.Literal.number(1), "one")])
         if self.condition is not None:
             source.set("where", exp.Where(this=self.condition.emit(Form.VALUE)))
         self.write_from(source)
-        return _cte(SOURCE, source)
+        return _cte(alias, source)
 
 
 def _cte(alias: str, query: exp.Expression) -> exp.CTE:
@@ -216,7 +252,7 @@ def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Threshol
     """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``."""
     keys, units = plan.keys, [f"u{i}" for i in range(len(behind.units))]
     ctes = [
-        behind.source(plan),
+        *behind.sources(plan.rows, keys),
         _cte(MAIN, grouped(SOURCE, keys, [named(a, f"a{i}") for i, a in enumerate(plan.main)])),
     ]
     for unit in units:
@@ -242,12 +278,13 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
         select = exp.Select(expressions=items, from_=exp.From(this=exp.Table(this=quoted(SOURCE))))
         select.set("where", exp.Where(this=exp.NEQ(this=name(f"u{i}"), expression=exp.Literal.number(guards.NO_UNIT))))
         select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, f"u{i}")]))
-        select.set("with_", exp.With(expressions=[behind.source(plan)]))
+        select.set("with_", exp.With(expressions=behind.sources(plan.rows, plan.keys)))
         made.append(select)
     return tuple(made), len(tests)
 
 
-def _written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:
+def written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:
+    """Write an aggregate over rows whose columns have these names."""
     if unit:
         call: exp.Expression = fn("count", exp.Distinct(expressions=[guards.known_unit(unit)]))
     elif not arguments:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from gongshu.policies.types import ColumnPolicy, Grade, ResourcePolicy, Thresholds, Use
+from gongshu.policies.types import ColumnPolicy, ContributionBounds, Grade, Protection, ResourcePolicy, Thresholds, Use
 
 Wider = tuple[tuple[str, frozenset[Use]], ...]
 """Columns with the uses that go beyond what is allowed; empty when nothing does."""
@@ -52,6 +52,19 @@ def strictest(thresholds: Iterable[Thresholds]) -> Thresholds:
         dominance_p_percent=max(t.dominance_p_percent for t in given),
         dominance_top_n=max(t.dominance_top_n for t in given),
         dominance_top_percent=min(t.dominance_top_percent for t in given),
+        protection=_strictest_protection(tuple(t.protection for t in given)),
+    )
+
+
+def _strictest_protection(given: tuple[Protection, ...]) -> Protection:
+    bounds = tuple(p.bounds for p in given if p.bounds is not None)
+    rounding = tuple(p.rounding for p in given if p.rounding is not None)
+    noise = tuple(p.noise for p in given if p.noise is not None)
+    groups = tuple(b.groups_per_unit_max for b in bounds if b.groups_per_unit_max)
+    return Protection(
+        ContributionBounds(min(b.rows_per_group_max for b in bounds), min(groups, default=0)) if bounds else None,
+        max(rounding, key=lambda r: (r.base, r.redact_max)) if rounding and not noise else None,
+        min(noise, key=lambda n: (n.epsilon_milli, n.budget_epsilon_milli)) if noise else None,
     )
 
 
