@@ -22,7 +22,7 @@ from gongshu.base.ids import PartyId
 from gongshu.catalog.types import DataType
 from gongshu.compute.adapters.joint import keys, party
 from gongshu.compute.adapters.joint.environment import Environment, default_folder, find_environment
-from gongshu.compute.rules.joint import JointKind, JointLimits, JointSide, JointTask
+from gongshu.compute.types import JointKind, JointLimits, JointSide, JointTask
 from gongshu.policies.types import Thresholds
 
 ROWS = 1_000_000

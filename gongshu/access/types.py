@@ -43,6 +43,7 @@ class Permission(StrEnum):
     CONSUME_KEY_CREATE = "consume:key:create"
     CONSUME_ORDER_PLACE = "consume:order:place"
     DEVELOP_JOB_SUBMIT = "develop:job:submit"
+    DEVELOP_JOINT_AGREE = "develop:joint:agree"
     DEVELOP_OUTPUT_SUBMIT = "develop:output:submit"
     DEVELOP_SQL_EXPLAIN = "develop:sql:explain"
     DEVELOP_SYNTHETIC_READ = "develop:synthetic:read"

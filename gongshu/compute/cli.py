@@ -1,15 +1,19 @@
-"""``gongshu sql explain``: what the gate says of a statement."""
+"""``gongshu sql explain``: what the gate says of a statement. ``gongshu joint``: agreeing with another node."""
 
+import sys
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from gongshu.access.types import SYSTEM
+from gongshu.access.types import SYSTEM, Actor
 from gongshu.base.decisions import Refused
 from gongshu.base.digest import canonical_json
 from gongshu.base.ids import EntitlementId
 from gongshu.base.site import Site
 from gongshu.compute import service
-from gongshu.compute.types import Explanation
+from gongshu.compute.service import JointHalf, JointTerms
+from gongshu.compute.types import Explanation, Job, JobProgress, JobStatus, JointAgreement, JointStatus
 
 
 def _told(found: Explanation) -> dict[str, Any]:
@@ -53,3 +57,127 @@ def sql_explain(site: Site, entitlement_id: str, sql: str, *, as_json: bool = Fa
         print(f"\n-- {stage.name}\n{stage.sql};")
     print(f"\n{found.query.sql};")
     return 0
+
+
+# ----------------------------------------------------------------------------------------------------------- joint
+
+BAR_CELLS = 30
+WATCH_SECONDS = 0.5
+OVER = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
+NEXT = {
+    JointStatus.PROPOSED: "waits for the peer's answer 等待对方答复",
+    JointStatus.ANSWERED: "waits for the proposer's confirmation 等待提议方确认",
+    JointStatus.AGREED: "agreed by both sides; the run waits or is under way 双方已确认，等待运行",
+    JointStatus.SPENT: "the two nodes have met 双方节点已会合",
+    JointStatus.WITHDRAWN: "withdrawn 已撤回",
+}
+
+
+def joint_fingerprint(site: Site, actor: Actor) -> int:
+    """Print the fingerprint of this node's certificate."""
+    print(service.joint_fingerprint(site, actor))
+    return 0
+
+
+def joint_propose(  # noqa: PLR0917 - what is proposed
+    site: Site, actor: Actor, entitlement_id: str, terms: JointTerms, half: JointHalf, out: Path | None
+) -> int:  # fmt: skip
+    """Propose a joint task and write the letter for the peer."""
+    made = service.propose_joint(site, actor, EntitlementId(entitlement_id), terms, half)
+    return _write_letter(site, actor, made, out)
+
+
+def joint_agree(  # noqa: PLR0917 - what is agreed to
+    site: Site, actor: Actor, letter: bytes, fingerprint: str, entitlement_id: str, half: JointHalf, out: Path | None
+) -> int:  # fmt: skip
+    """Answer a proposal (with one's own side), or confirm an answer or a confirmation; write the letter that follows."""
+    read = service.read_letter(letter)
+    if read is not None and read.proposal is not None:
+        made = service.answer_joint(site, actor, EntitlementId(entitlement_id), letter, fingerprint, half)
+        return _write_letter(site, actor, made, out)
+    agreed, job = service.confirm_joint(site, actor, letter, fingerprint)
+    print(f"job {job.id} waits for the worker 任务已入队", file=sys.stderr)
+    if agreed.number == 0:
+        return _write_letter(site, actor, agreed, out)
+    print(agreed.id)
+    return 0
+
+
+def _write_letter(site: Site, actor: Actor, agreement: JointAgreement, out: Path | None) -> int:
+    content = service.joint_letter(site, actor, agreement.id)
+    if out is not None:
+        out.write_bytes(content)
+        print(f"wrote {out}: hand it to the peer 请交给对方", file=sys.stderr)
+    print(agreement.id)
+    return 0
+
+
+def joint_letter(site: Site, actor: Actor, agreement_id: str, out: Path | None) -> int:
+    """Write the letter that the peer needs next once more."""
+    return _write_letter(site, actor, service.get_joint(site, actor, agreement_id), out)
+
+
+def joint_again(site: Site, actor: Actor, agreement_id: str) -> int:
+    """Queue our side once more, where the peer's node did not come."""
+    _, job = service.run_joint_again(site, actor, agreement_id)
+    print(job.id)
+    return 0
+
+
+def joint_withdraw(site: Site, actor: Actor, agreement_id: str) -> int:
+    """Withdraw an agreement that has not come to a meeting."""
+    print(service.withdraw_joint(site, actor, agreement_id).id)
+    return 0
+
+
+def joint_status(site: Site, actor: Actor, agreement_id: str, *, watches: bool, as_json: bool) -> int:
+    """Print one agreement, or all; ``watches`` shows a bar until its job is over. Return 0 unless that job failed."""
+    if not agreement_id:
+        for kept in service.list_joint(site, actor).rows:
+            print(f"{kept.id}  {kept.status:<9}  {kept.proposal.kind:<12}  {kept.proposal.purpose}")
+        return 0
+    kept = service.get_joint(site, actor, agreement_id)
+    job = None if kept.job is None else service.get_job(site, actor, kept.job)
+    while watches and job is not None and job.status not in OVER:
+        _show_bar(job, service.progress_of(site, actor, job.id))
+        time.sleep(WATCH_SECONDS)
+        job = service.get_job(site, actor, job.id)
+    if watches and job is not None:
+        _show_bar(job, service.progress_of(site, actor, job.id))
+        print(file=sys.stderr)
+        kept = service.get_joint(site, actor, agreement_id)
+    progress = None if job is None else service.progress_of(site, actor, job.id)
+    if as_json:
+        told = {"agreement": kept, "job": job, "progress": progress}
+        print(canonical_json(told).decode())
+    else:
+        _print_agreement(kept, job, progress)
+    return 1 if job is not None and job.status in {JobStatus.FAILED, JobStatus.STOPPED} else 0
+
+
+def _show_bar(job: Job, progress: JobProgress | None) -> None:
+    percent = 100 if job.status is JobStatus.SUCCEEDED else 0 if progress is None else progress.percent
+    phase = job.status.value if job.status in OVER or progress is None else progress.phase
+    filled = BAR_CELLS * percent // 100
+    bar = "█" * filled + "·" * (BAR_CELLS - filled)
+    print(f"\r{bar} {percent:>3} %  {phase:<14}", end="", file=sys.stderr, flush=True)
+
+
+def _print_agreement(kept: JointAgreement, job: Job | None, progress: JobProgress | None) -> None:
+    print(f"{kept.id}: {NEXT[kept.status]}")
+    print(f"  {kept.proposal.kind} · {kept.proposal.purpose} · until {kept.proposal.valid_until.isoformat()}")
+    print(f"  digest {kept.ref.digest}")
+    if kept.peer is not None:
+        print(f"  peer {kept.peer.name or kept.peer.party} at {kept.peer.address}")
+        print(f"  fingerprint of its certificate {service.fingerprint_of(kept.peer)}")
+    if job is None:
+        return
+    told = "" if progress is None else f" · {progress.percent} % {progress.phase}"
+    print(f"  job {job.id}: {job.status}{told}")
+    if job.failure_code:
+        print(f"  failed: {job.failure_code}")
+    elif job.status is JobStatus.SUCCEEDED and job.report is not None and not job.files:
+        is_below = job.report.some_withheld
+        print(
+            "  below the threshold 低于阈值" if is_below else "  done; this side learns nothing 已完成，本方不获知结果"
+        )

@@ -284,7 +284,7 @@ class JointProposal:
     @property
     def ref(self) -> Ref:
         """This proposal in the audit log: the same on both sides."""
-        return Ref("joint-proposal", self.id, self.digest)
+        return Ref("joint_proposal", self.id, self.digest)
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ class JointTask:
     @property
     def ref(self) -> Ref:
         """This task in the audit log: the same on both sides."""
-        return Ref("joint-task", self.id, self.digest)
+        return Ref("joint_task", self.id, self.digest)
 
     def number_of(self, party: PartyId) -> int | None:
         """Return which side ``party`` is, or ``None``."""

@@ -9,7 +9,7 @@ from gongshu.access.types import Role
 from gongshu.audit.types import Outcome
 from gongshu.billing.types import ShareKind
 from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
-from gongshu.compute.types import JobKind, JobStatus
+from gongshu.compute.types import JobKind, JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.grants.types import (
     AgreementStatus,
@@ -161,6 +161,18 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (EntitlementStatus.ENDED, word("entitlement", "Ended")),
     (JobKind.SQL, word("job kind", "Governed SQL")),
     (JobKind.VERIFICATION, word("job kind", "Verification")),
+    (JobKind.JOINT, word("job kind", "Joint computing")),
+    (JointKind.INTERSECTION, word("joint kind", "Intersection")),
+    (JointKind.COUNT, word("joint kind", "Count of the intersection")),
+    (JointKind.SUMS, word("joint kind", "Count and sum over the intersection")),
+    (JointLearners.PROPOSER, word("joint learners", "The proposer")),
+    (JointLearners.PEER, word("joint learners", "The peer")),
+    (JointLearners.BOTH, word("joint learners", "Both")),
+    (JointStatus.PROPOSED, word("joint", "Proposed, awaiting the answer")),
+    (JointStatus.ANSWERED, word("joint", "Answered, awaiting confirmation")),
+    (JointStatus.AGREED, word("joint", "Agreed by both")),
+    (JointStatus.SPENT, word("joint", "The nodes have met")),
+    (JointStatus.WITHDRAWN, word("joint", "Withdrawn")),
     (JobStatus.SUBMITTED, word("job", "Waiting to run")),
     (JobStatus.RUNNING, word("job", "Running")),
     (JobStatus.SUCCEEDED, word("job", "Done")),
@@ -218,6 +230,8 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             ScenarioStatus.SUBMITTED,
             ScenarioStatus.SCORED,
             JobStatus.SUBMITTED,
+            JointStatus.PROPOSED,
+            JointStatus.ANSWERED,
             OutputStatus.QUARANTINED,
             CheckVerdict.REVIEW,
             OrderStatus.PLACED,
@@ -233,6 +247,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             RegistrationStatus.ACCEPTED,
             RegistrationStatus.PUBLICITY,
             JobStatus.RUNNING,
+            JointStatus.AGREED,
             OutputStatus.IN_REVIEW,
             Grade.ORDINARY,
         ),
@@ -264,6 +279,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             ScenarioStatus.APPROVED,
             EntitlementStatus.ACTIVE,
             JobStatus.SUCCEEDED,
+            JointStatus.SPENT,
             OutputStatus.APPROVED,
             OutputStatus.RELEASED,
             CheckVerdict.PASS,
@@ -287,6 +303,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             GrantStatus.ENDED,
             EntitlementStatus.ENDED,
             JobStatus.STOPPED,
+            JointStatus.WITHDRAWN,
             OutputStatus.STOPPED,
             ProductStatus.STOPPED,
             ListingStatus.DELISTED,
@@ -324,6 +341,8 @@ KINDS: dict[str, Word] = {
     "scenario": word("object", "Scenario"),
     "entitlement": word("object", "Entitlement"),
     "job": word("object", "Job"),
+    "joint_proposal": word("object", "Joint proposal"),
+    "joint_task": word("object", "Joint task"),
     "output": word("object", "Output"),
     "review": word("object", "Review"),
     "release": word("object", "Release"),
@@ -360,6 +379,9 @@ DEFENCES: dict[str, Word] = {
     "limits": word("defence", "Limits on memory and time"),
     "namespaces": word("defence", "Sandbox without network"),
     "seccomp": word("defence", "System calls filtered"),
+    "joint-protocol": word("defence", "Two-party protocol"),
+    "joint-link": word("defence", "Encrypted link, both sides known by certificate"),
+    "joint-sandbox": word("defence", "Sandbox with nothing but its keys and the link"),
 }
 """Lines of defence that a run went through."""
 

@@ -33,6 +33,7 @@ from gongshu.products.types import (
 KIND_OF_JOB: dict[JobKind, ProductKind] = {
     JobKind.VERIFICATION: ProductKind.VERIFY,
     JobKind.SQL: ProductKind.TABLE,
+    JobKind.JOINT: ProductKind.TABLE,
 }
 
 LISTING_TRANSITIONS: dict[tuple[ListingStatus, str], tuple[ListingStatus, str]] = {

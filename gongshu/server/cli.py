@@ -6,31 +6,22 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from getpass import getpass
 from pathlib import Path
 
 import uvicorn
 
 from gongshu import __version__
 from gongshu.base.decisions import Reason, Refused
-from gongshu.base.site import Site
+from gongshu.parties import service as parties
+from gongshu.parties.types import ANONYMOUS
 from gongshu.server import demo
-from gongshu.server.migrate import upgrade
+from gongshu.server.joint import joint_commands
+from gongshu.server.migrate import open_site
 from gongshu.server.problems import EXIT_CODE_OF, leading_kind
 from gongshu.server.settings import Settings
-from gongshu.server.wiring import make_site
 
 log = logging.getLogger("gongshu")
-
-
-def open_site(settings: Settings, *, is_demo: bool = False) -> Site:
-    """Return the site of ``settings`` with its tables up to date. A home once used for a demo stays a demo."""
-    marker = settings.home / "demo"
-    if is_demo:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-    site = make_site(settings.home, database_url=settings.database_url, is_demo=is_demo or marker.exists())
-    upgrade(site)
-    return site
 
 
 def _serve(settings: Settings, _args: argparse.Namespace) -> int:
@@ -93,6 +84,19 @@ def _sql_explain(settings: Settings, args: argparse.Namespace) -> int:
     return compute_cli.sql_explain(open_site(settings), args.entitlement, sql, as_json=args.json)
 
 
+def _token(settings: Settings, args: argparse.Namespace) -> int:
+    site = open_site(settings)
+    password = getpass("password 密码: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    secret, _ = parties.sign_in(site, args.login, password)
+    found = parties.resolve_session(site, secret)
+    actor = ANONYMOUS if found is None else found[0]
+    try:
+        print(parties.create_token(site, actor, label="gongshu token", days=args.days)[0])
+    finally:
+        parties.sign_out(site, actor, secret)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gongshu",
@@ -129,6 +133,10 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("sql", help="the statement, or - for standard input")
     explain.add_argument("--json", action="store_true", help="print one JSON object, lineage as OpenLineage facets")
     explain.set_defaults(run=_sql_explain)
+    sub = command("token", _token, "make a token for the command line and the API 生成命令行和接口令牌")
+    sub.add_argument("login", help="whose token; the password is asked for, or read from standard input")
+    sub.add_argument("--days", type=int, default=7, help="how long it is good (default 7)")
+    joint_commands(commands)
     return parser
 
 

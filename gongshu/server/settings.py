@@ -1,7 +1,7 @@
 """Settings: the few things an installation decides, read from the environment once at start."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,11 +14,12 @@ class Settings:
     host: str
     console_port: int
     gateway_port: int
+    token: str = field(default="", repr=False)
 
     @staticmethod
     def from_environment(environment: dict[str, str] | None = None) -> "Settings":
         """Return the settings: ``GONGSHU_HOME`` (``./var``), ``GONGSHU_DATABASE_URL`` (SQLite in the home folder),
-        ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001).
+        ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001), ``GONGSHU_TOKEN`` (nobody).
         """  # fmt: skip
         read = dict(os.environ) if environment is None else environment
         return Settings(
@@ -27,4 +28,5 @@ class Settings:
             host=read.get("GONGSHU_HOST", "127.0.0.1"),
             console_port=int(read.get("GONGSHU_PORT", "8000")),
             gateway_port=int(read.get("GONGSHU_GATEWAY_PORT", "8001")),
+            token=read.get("GONGSHU_TOKEN", ""),
         )

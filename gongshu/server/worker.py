@@ -25,7 +25,7 @@ from gongshu.base.decisions import Kind, Refused, rule
 from gongshu.base.ids import JobId
 from gongshu.base.site import Site
 from gongshu.compute import service as compute
-from gongshu.compute.types import JobStatus
+from gongshu.compute.types import Job, JobStatus
 from gongshu.delivery import service as delivery
 from gongshu.egress import service as egress
 from gongshu.metering import service as metering
@@ -35,12 +35,15 @@ log = logging.getLogger("gongshu.worker")
 
 QUEUE = "jobs"
 JOBS_AT_ONCE = 1  # each job may use all the threads and memory that its limits give it
+JOINT_QUEUE = "joint"  # these wait for a peer's node: one that does not come must not hold up other jobs
+JOINT_JOBS_AT_ONCE = 2
 POLL_SECONDS = 0.25
 TICK_SECONDS = 2.0
 STOP_SECONDS = 5
 ATTEMPTS_MAX = 3
 RETRY_SECONDS = 1.0
 CRASHED = "crashed"
+NOTHING = "succeeded-without-files"
 
 WORKER_RUNNING = rule(
     "worker-running", Kind.CONFLICT, zh="该平台已有一个作业进程在运行。", en="A worker runs on this installation already.",
@@ -70,7 +73,7 @@ class Worker:
 
         @DBOS.step()
         def run(job_id: str) -> str:
-            return _word_of(job_id, lambda: compute.run_job(site, JobId(job_id)).status.value)
+            return _word_of(job_id, lambda: _end_of(compute.run_job(site, JobId(job_id))))
 
         @DBOS.step()
         def collect(job_id: str) -> str:
@@ -95,6 +98,7 @@ class Worker:
         with _only_worker(self.site):
             DBOS.launch()
             DBOS.register_queue(QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_SECONDS)
+            DBOS.register_queue(JOINT_QUEUE, worker_concurrency=JOINT_JOBS_AT_ONCE, polling_interval_sec=POLL_SECONDS)
             started: set[JobId] = set()
             next_tick = 0.0
             try:
@@ -109,11 +113,12 @@ class Worker:
 
     def _start_waiting(self, started: set[JobId]) -> None:
         """Hand every job that waits to the queue, once. A job that is there already stays what it is."""
-        for job_id in compute.waiting_jobs(self.site):
-            if job_id not in started:
-                with SetWorkflowID(job_id):
-                    DBOS.enqueue_workflow(QUEUE, self._workflow, job_id)
-                started.add(job_id)
+        waiting = tuple(job_id for job_id in compute.waiting_jobs(self.site) if job_id not in started)
+        joint = compute.waiting_joint_jobs(self.site) if waiting else frozenset()
+        for job_id in waiting:
+            with SetWorkflowID(job_id):
+                DBOS.enqueue_workflow(JOINT_QUEUE if job_id in joint else QUEUE, self._workflow, job_id)
+            started.add(job_id)
 
     def tick(self) -> None:
         """Do what falls due: keep the gateways' snapshot fresh, collect sealed usage, seal all waiting entries.
@@ -158,6 +163,12 @@ def _attempt(step: Callable[[str], str], job_id: str) -> str:
         if outcome != CRASHED:
             break
     return outcome
+
+
+def _end_of(job: Job) -> str:
+    """Return how a job ended; one that has nothing to show, as the side of a joint task that learns nothing, says so."""
+    has_nothing = job.status is JobStatus.SUCCEEDED and not job.files
+    return NOTHING if has_nothing else job.status.value
 
 
 def _word_of(job_id: str, action: Callable[[], str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ import pytest
 from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId
 from gongshu.catalog.types import DataType
-from gongshu.compute.adapters.joint import keys, party
+from gongshu.compute.adapters.joint import identity, keys, party
 from gongshu.compute.adapters.joint.environment import Environment, default_folder, find_environment
 from gongshu.compute.rules import joint
-from gongshu.compute.rules.joint import JointKind, JointLimits, JointSide, JointTask
+from gongshu.compute.types import JointKind, JointLimits, JointSide, JointTask
 from gongshu.policies.types import Thresholds
 
 GOVERNMENT, BANK = PartyId("government"), PartyId("bank")
@@ -35,7 +36,7 @@ def task(kind: JointKind, learners: tuple[PartyId, ...] = (BANK,)) -> JointTask:
             JointSide(GOVERNMENT, Ref("entitlement", "e2", "d"), "taxes", "code", 1_000_000, value),
         ),
         learners=learners, key_type=DataType.TEXT, thresholds=Thresholds(10, 10, 2, 90), nonce=NONCE,
-        valid_until=datetime(2100, 1, 1, tzinfo=UTC), limits=LIMITS,
+        valid_until=datetime(2100, 1, 1, tzinfo=UTC), limits=LIMITS, protocol=joint.PROTOCOL, library=joint.LIBRARY,
     )  # fmt: skip
 
 
@@ -66,9 +67,19 @@ class Pair:
     progress: dict[int, list[party.Progress]] = field(default_factory=lambda: {0: [], 1: []})
 
     def station(self, side: int, certificates: party.Certificates | None = None) -> party.Station:
-        """Return where a side runs."""
+        """Return where a side runs, and what it shows to the peer."""
         listen, peer = (f"127.0.0.1:{self.ports[number]}" for number in (side, 1 - side))
-        return party.Station(self.environment, listen, peer, certificates)
+        return party.Station(self.environment, listen, peer, certificates or self.certificates(side))
+
+    def certificates(self, side: int, own: str = "", peer: str = "") -> party.Certificates:
+        """Return the files of a side's identity and of the peer's certificate; names stand for secrets."""
+        own, peer = own or f"side{side}", peer or f"side{1 - side}"
+        paths = {name: self.folder / f"{name}.pem" for name in (own, peer)}
+        for name, path in paths.items():
+            secret = sha256(name.encode()).digest()
+            path.write_text(identity.certificate(secret))
+            path.with_suffix(".key").write_bytes(identity.private_key(secret))
+        return party.Certificates(paths[own], paths[own].with_suffix(".key"), paths[peer])
 
     def bring(self, side: int, agreed: JointTask, rows: Iterable[tuple[object, object]]) -> party.PartyRun:
         """Prepare a side's key file as the trusted side does."""

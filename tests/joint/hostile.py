@@ -1,6 +1,6 @@
 """A peer that meets honestly and then does something else. Run inside ``.venv-joint``.
 
-python hostile.py MODE SIDE LISTEN PEER DIGEST ROWS
+python hostile.py MODE SIDE LISTEN PEER DIGEST ROWS OWN KEY PEER_CERTIFICATE
 """
 
 import json
@@ -18,10 +18,11 @@ PATIENCE_SECONDS = 120
 
 
 def main() -> None:
-    mode, side, listen, peer, digest, rows = sys.argv[1:]
+    mode, side, listen, peer, digest, rows, *certificates = sys.argv[1:]
     side = int(side)
     threading.Timer(PATIENCE_SECONDS, os._exit, (3,)).start()
-    link = meeting.open_link({"side": side, "listen": listen, "peer": peer, "certificates": {}}, 60, 60)
+    shown = dict(zip(("own", "key", "peer"), certificates, strict=True))
+    link = meeting.open_link({"side": side, "listen": listen, "peer": peer, "certificates": shown}, 60, 60)
     lies = {"babbles": "this is no hello", "boasts": "{" + " " * 100_000 + "}"}
     if mode in lies:
         link.all_gather(lies[mode])

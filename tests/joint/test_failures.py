@@ -17,7 +17,7 @@ import pytest
 from gongshu.compute.adapters.joint import party
 from gongshu.compute.adapters.joint.environment import PROJECT
 from gongshu.compute.rules import joint
-from gongshu.compute.rules.joint import JointKind, JointLimits
+from gongshu.compute.types import JointKind, JointLimits
 from tests.joint.conftest import BANK, GOVERNMENT, LIMITS
 
 ROWS = 200
@@ -32,7 +32,9 @@ def keys_of(pair, agreed, side):
 def hostile(pair, agreed, mode, side=1):
     """Run a hostile peer beside the test; it is always ended."""
     station = pair.station(side)
+    shown = station.certificates
     arguments = [mode, str(side), station.listen, station.peer, agreed.digest, str(ROWS + 1)]
+    arguments += [str(path) for path in (shown.own, shown.key, shown.peer)]
     peer = subprocess.Popen(
         [pair.environment.python, HOSTILE, *arguments], env={"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=pair.folder,

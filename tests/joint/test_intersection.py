@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gongshu.compute.adapters.joint import keys, party
 from gongshu.compute.rules import joint
-from gongshu.compute.rules.joint import JointKind
+from gongshu.compute.types import JointKind
 from gongshu.policies.types import Thresholds
 from tests.joint.conftest import BANK, GOVERNMENT
 

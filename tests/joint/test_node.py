@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gongshu.compute.adapters.joint import party
 from gongshu.compute.adapters.joint.environment import PROJECT
-from gongshu.compute.rules.joint import JointKind
+from gongshu.compute.types import JointKind
 
 OURS = f"{party.PACKAGE.replace('/', '.')}"
 PLACING = """

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gongshu.compute.rules.joint import JointKind
+from gongshu.compute.types import JointKind
 from gongshu.policies.types import Thresholds
 from tests.joint.conftest import BANK, GOVERNMENT
 

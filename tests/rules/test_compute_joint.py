@@ -11,8 +11,7 @@ from gongshu.base.digest import Ref, sha256_hex
 from gongshu.base.ids import PartyId, ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import joint
-from gongshu.compute.rules.joint import JointKind, JointLimits, JointResult, JointSide, JointTask
-from gongshu.compute.types import Relation, RelationColumn
+from gongshu.compute.types import JointKind, JointLimits, JointResult, JointSide, JointTask, Relation, RelationColumn
 from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds, Use
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -24,8 +23,10 @@ CITY_SIDE = JointSide(CITY, THEIRS, "taxes", "code", 1_000, "amount", 2)
 SUMS = JointTask(
     id="joint-1", kind=JointKind.SUMS, purpose="inclusive finance", sides=(BANK_SIDE, CITY_SIDE), learners=(BANK,),
     key_type=DataType.TEXT, thresholds=THRESHOLDS, nonce="0a" * joint.NONCE_BYTES, valid_until=NOW + timedelta(days=1),
+    limits=JointLimits(120, 60, 3600), protocol=joint.PROTOCOL, library=joint.LIBRARY,
 )  # fmt: skip
 BOTH = replace(SUMS, kind=JointKind.INTERSECTION, sides=(BANK_SIDE, replace(CITY_SIDE, value_column="", value_scale=0)))
+COUNT = replace(BOTH, kind=JointKind.COUNT)
 COLUMNS = (
     RelationColumn("code", DataType.TEXT), RelationColumn("amount", DataType.DECIMAL), RelationColumn("name", DataType.TEXT),
 )  # fmt: skip
@@ -62,12 +63,15 @@ def with_side(number, **changes):
         (with_side(0, value_column="age"), ["values-unfit"]),
         (with_side(1, value_column=""), ["values-unfit"]),
         (replace(BOTH, sides=SUMS.sides), ["values-unfit"]),
+        (COUNT, []),
+        (replace(COUNT, sides=SUMS.sides), ["values-unfit"]),
+        (replace(COUNT, thresholds=Thresholds(10, 10, 3, 90)), []),
         (with_side(1, value_scale=7), ["scale-unfit"]),
         (with_side(1, value_scale=-1), ["scale-unfit"]),
         (with_side(0, rows_max=9), ["rows-unfit"]),
         (with_side(0, rows_max=1_000_001), ["rows-unfit"]),
         (replace(SUMS, limits=JointLimits(0, 4, 86_401)), ["limits-unfit"] * 3),
-        (replace(SUMS, protocol="gongshu-joint/2"), ["protocol-unknown"]),
+        (replace(SUMS, protocol="gongshu-joint/1"), ["protocol-unknown"]),
         (replace(SUMS, library="spu 0.9.4"), ["protocol-unknown"]),
         (replace(SUMS, nonce="0a"), ["nonce-unfit"]),
         (replace(SUMS, nonce="ZZ" * 32), ["nonce-unfit"]),
@@ -100,6 +104,8 @@ OPEN = frozenset({Use.JOIN, Use.REVEAL})
         (with_side(1, relation="absent"), relation(), ["relation-unknown", "relation-unknown"]),
         (BOTH, relation(key=OPEN), []),
         (BOTH, relation(), ["use-missing"]),
+        (COUNT, relation(), []),  # a count shows no key
+        (COUNT, relation(key=frozenset({Use.REVEAL})), ["use-missing"]),
         (BOTH, relation(key=frozenset()), ["use-missing", "use-missing"]),
         (BOTH, relation(key=OPEN, masks=[("code", Mask(MaskKind.KEYED_HASH))]), ["key-masked"]),
     ],
@@ -139,14 +145,6 @@ def test_the_digest_binds_every_field_of_the_document():
     assert len({SUMS.digest, *(task.digest for task in changed)}) == len(changed) + 1
     assert codes(joint.decide_digest(SUMS, SUMS.digest)) == []
     assert codes(joint.decide_digest(SUMS, changed[0].digest)) == ["digest-differs"]
-
-
-@pytest.mark.parametrize(("is_loopback", "has_certificates", "expected"), [
-    (True, False, []), (True, True, []), (False, True, []), (False, False, ["transport-open"]),
-])  # fmt: skip
-def test_only_this_machine_is_met_without_certificates(is_loopback, has_certificates, expected):
-    decision = joint.decide_transport(is_loopback=is_loopback, has_certificates=has_certificates)
-    assert codes(decision) == expected
 
 
 def test_spellings_of_a_key_have_one_hash_and_another_nonce_has_others():

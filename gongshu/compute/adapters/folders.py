@@ -31,6 +31,12 @@ def workplace(home: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sweep(home: Path, job_id: JobId) -> None:
+    """Remove the workplaces that killed runs of a job left behind: they may hold projections and keys."""
+    for left in (home / "work").glob(f"{job_id}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def describe(outbox: Path, rows: dict[str, int]) -> tuple[OutputFile, ...]:
     """Return the files of an outbox with digests, after their bytes have reached the disk. Links do not count."""
     found = []

@@ -14,6 +14,7 @@ from gongshu.compute.types import (
     JobPlan,
     JobReport,
     JobStatus,
+    JointAgreement,
     OutputFile,
     VerificationDefinition,
 )
@@ -124,6 +125,6 @@ def report_of(
     )  # fmt: skip
 
 
-def sees(actor: Actor, job: Job) -> bool:
-    """Whether ``actor`` may know of ``job``: its developer, the operator, and those who oversee."""
+def sees(actor: Actor, job: Job | JointAgreement) -> bool:
+    """Whether ``actor`` may know of a job or a joint agreement: its developer, the operator, and those who oversee."""
     return actor.party in {job.developer, job.operator} or bool(OVERSIGHT & actor.roles)

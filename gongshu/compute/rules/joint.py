@@ -5,28 +5,27 @@ names; a node takes part in no other. Each side decides for itself, by its own p
 peer's decision.
 """
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, Reason, Rule, decide, rule
-from gongshu.base.digest import Ref, canonical_json, sha256_hex
+from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules.verification import field_hash, normalise, text_of
-from gongshu.compute.types import Relation
+from gongshu.compute.rules.verification import normalise, text_of
+from gongshu.compute.types import JointKind, JointLimits, JointResult, JointSide, JointTask, Relation
 from gongshu.policies.service import closed
 from gongshu.policies.types import Thresholds, Use
 
 LAW = "docs/decisions/0007-joint-computing.md"
-PROTOCOL = "gongshu-joint/1"
+PROTOCOL = "gongshu-joint/2"
 LIBRARY = "spu 0.9.5"
 NONCE_BYTES = 32
 KEY_BYTES = 16
-ROWS_MAX = {"intersection": 5_000_000, "sums": 1_000_000}
+ROWS_MAX = {JointKind.INTERSECTION: 5_000_000, JointKind.COUNT: 1_000_000, JointKind.SUMS: 1_000_000}
 SECONDS_MAX = 24 * 3600
 SILENCE_SECONDS_MIN = 5
 SCALE_MAX = 6
@@ -34,230 +33,146 @@ TEXT_CHARACTERS_MAX = 200
 NUMBERS = frozenset({DataType.INTEGER, DataType.DECIMAL})
 
 
-class JointKind(StrEnum):
-    """What is computed: which keys are in both (求交), or count and sum over them without showing which (求交求和)."""
-
-    INTERSECTION = "intersection"
-    SUMS = "sums"
-
-
-@dataclass(frozen=True)
-class JointSide:
-    """One party's part: the entitlement it computes under, its relation, and at most ``rows_max`` keys of it.
-
-    ``value_column`` is summed by key first. ``value_scale`` says how many decimal places are exact (2: fen).
-    """
-
-    party: PartyId
-    entitlement: Ref
-    relation: str
-    key_column: str
-    rows_max: int
-    value_column: str = ""
-    value_scale: int = 0
-
-
-@dataclass(frozen=True)
-class JointLimits:
-    """How long a node waits for the peer to come, for a word of it, and for the whole run."""
-
-    connect_seconds: int = 120
-    silence_seconds: int = 60
-    runtime_seconds: int = 3600
-
-
-@dataclass(frozen=True)
-class JointTask:
-    """The document that both parties agree on: one run, one purpose, who learns, and from how many units on.
-
-    ``key_type`` says how both sides bring keys into one normal form. ``nonce`` (64 hexadecimal digits, drawn by the
-    proposer) makes the hashes of two tasks incomparable. It is good for one run until ``valid_until``.
-    """
-
-    id: str
-    kind: JointKind
-    purpose: str
-    sides: tuple[JointSide, JointSide]
-    learners: tuple[PartyId, ...]
-    key_type: DataType
-    thresholds: Thresholds
-    nonce: str
-    valid_until: datetime
-    limits: JointLimits = JointLimits()
-    protocol: str = PROTOCOL
-    library: str = LIBRARY
-
-    @property
-    def document(self) -> bytes:
-        """The canonical form, as both nodes read it."""
-        return canonical_json(self)
-
-    @property
-    def digest(self) -> str:
-        """The digest of the document."""
-        return sha256_hex(self.document)
-
-    @property
-    def ref(self) -> Ref:
-        """This task in the audit log: the same on both sides."""
-        return Ref("joint-task", self.id, self.digest)
-
-    def number_of(self, party: PartyId) -> int | None:
-        """Return which side ``party`` is, or ``None``."""
-        return next((number for number, side in enumerate(self.sides) if side.party == party), None)
-
-
-@dataclass(frozen=True)
-class JointResult:
-    """What this side may know of the outcome. ``passes`` is None for a side that learns nothing.
-
-    ``total`` is that of the value column, in its own unit. ``needs_review``: some part of the sum was negative.
-    """
-
-    passes: bool | None
-    count: int | None = None
-    total: Decimal | None = None
-    needs_review: bool = False
-
-
 # ------------------------------------------------------------------------------------------------------- refusals
 
 
-def _joint(code: str, kind: Kind, *, zh: str, en: str, fix_zh: str, fix_en: str) -> Rule:
+def refusal(code: str, kind: Kind, *, zh: str, en: str, fix_zh: str, fix_en: str) -> Rule:
+    """Register a rule of joint computing; its code begins with ``joint-``."""
     return rule(f"joint-{code}", kind, zh=zh, en=en, fix_zh=fix_zh, fix_en=fix_en, law=LAW)
 
 
-PARTIES_EQUAL = _joint(
+PARTIES_EQUAL = refusal(
     "parties-equal", Kind.INVALID, zh="联合计算的双方是同一主体 {party}。", en="Both sides of the joint task are the party {party}.",
     fix_zh="请填写两个不同的主体。", fix_en="Name two parties; one party's data can be joined in SQL.",
 )  # fmt: skip
-LEARNERS_UNFIT = _joint(
+LEARNERS_UNFIT = refusal(
     "learners-unfit", Kind.INVALID, zh="获知结果的主体须为任务双方之一或双方，且不重复。",
     en="Those who learn the outcome must be one or both of the two parties, each named once.",
     fix_zh="请在双方中指定。", fix_en="Choose among the two.",
 )  # fmt: skip
-PURPOSE_MISSING = _joint(
+PURPOSE_MISSING = refusal(
     "purpose-missing", Kind.INVALID, zh="请填写联合计算的目的（不超过 {limit} 字）。",
     en="The joint task needs a purpose of at most {limit} characters.",
     fix_zh="与授权协议中的用途一致。", fix_en="Use the purpose of the entitlement.",
 )  # fmt: skip
-VALUES_UNFIT = _joint(
+VALUES_UNFIT = refusal(
     "values-unfit", Kind.INVALID, zh="{kind} 任务需要 {wanted} 个数值列，现有 {found} 个。",
     en="A task of kind {kind} needs {wanted} value columns, not {found}.",
-    fix_zh="求交任务不带数值列；求和任务恰由一方提供一个数值列。", fix_en="An intersection has none; sums have exactly one, of one side.",
+    fix_zh="求交和计数任务不带数值列；求和任务恰由一方提供一个数值列。",
+    fix_en="Intersections and counts have none; sums have exactly one, of one side.",
 )  # fmt: skip
-SCALE_UNFIT = _joint(
+SCALE_UNFIT = refusal(
     "scale-unfit", Kind.INVALID, zh="数值小数位数须在 0 到 {limit} 之间。", en="The value scale must be from 0 to {limit}.",
     fix_zh="例如以分为精度填 2。", fix_en="For example 2 for fen.",
 )  # fmt: skip
-THRESHOLDS_LOW = _joint(
+THRESHOLDS_LOW = refusal(
     "thresholds-low", Kind.FORBIDDEN, zh="任务阈值 {name} 为 {value}，比 {party} 的权限要求（{wanted}）宽松。",
     en="The task's threshold {name} is {value}, looser than {wanted}, which the entitlement of {party} demands.",
     fix_zh="请采用双方要求中较严者。", fix_en="Take the stricter of what the two sides demand.",
 )  # fmt: skip
-DOMINANCE_UNFIT = _joint(
+DOMINANCE_UNFIT = refusal(
     "dominance-unfit", Kind.INVALID, zh="联合求和只支持 n 为 1 或 2 的 (n,k) 规则，现为 {value}。",
     en="Joint sums support the (n, k) rule for n of 1 or 2, not {value}.",
     fix_zh="请将 n 设为 1 或 2。", fix_en="Set n to 1 or 2.",
 )  # fmt: skip
-ROWS_UNFIT = _joint(
+ROWS_UNFIT = refusal(
     "rows-unfit", Kind.INVALID, zh="{party} 的行数上限 {rows} 不在 {fewest} 到 {most} 之间。",
     en="The limit of rows of {party}, {rows}, is not between {fewest} and {most}.",
     fix_zh="请调整行数上限，或按区域、年份分批。", fix_en="Change the limit, or split the task by region or year.",
 )  # fmt: skip
-LIMITS_UNFIT = _joint(
+LIMITS_UNFIT = refusal(
     "limits-unfit", Kind.INVALID, zh="时限 {name} 为 {seconds} 秒，须在 {fewest} 到 {most} 之间。",
     en="The limit {name} of {seconds} seconds is not between {fewest} and {most}.",
     fix_zh="请在范围内设定。", fix_en="Choose a value in that range.",
 )  # fmt: skip
-PROTOCOL_UNKNOWN = _joint(
+PROTOCOL_UNKNOWN = refusal(
     "protocol-unknown", Kind.INVALID, zh="本节点只支持协议 {ours}，任务写的是 {theirs}。",
     en="This node speaks {ours}; the task says {theirs}.",
     fix_zh="请双方升级到同一版本后重新提出任务。", fix_en="Bring both nodes to one version and propose the task again.",
 )  # fmt: skip
-NONCE_UNFIT = _joint(
+NONCE_UNFIT = refusal(
     "nonce-unfit", Kind.INVALID, zh="任务随机数须为 {digits} 位十六进制。", en="The nonce must be {digits} lower-case hexadecimal digits.",
     fix_zh="由提出方随机产生。", fix_en="Let the proposer draw it.",
 )  # fmt: skip
-TASK_EXPIRED = _joint(
+TASK_EXPIRED = refusal(
     "task-expired", Kind.CONFLICT, zh="联合任务已于 {until} 失效。", en="The joint task was good until {until}.",
     fix_zh="请重新提出任务并由双方确认。", fix_en="Propose it again and let both sides agree.",
 )  # fmt: skip
-NOT_A_SIDE = _joint(
+NOT_A_SIDE = refusal(
     "not-a-side", Kind.FORBIDDEN, zh="{party} 不是该联合任务的一方。", en="{party} is not a side of this joint task.",
     fix_zh="只有任务双方可以确认和运行。", fix_en="Only the two sides can agree to it and run it.",
 )  # fmt: skip
-DIGEST_DIFFERS = _joint(
+DIGEST_DIFFERS = refusal(
     "digest-differs", Kind.CONFLICT, zh="对方确认的任务摘要与本方不同。", en="The peer agreed to a document of another digest.",
     fix_zh="请核对文档后重新确认。", fix_en="Compare the two documents and agree again.",
 )  # fmt: skip
-ENTITLEMENT_DIFFERS = _joint(
+ENTITLEMENT_DIFFERS = refusal(
     "entitlement-differs", Kind.CONFLICT, zh="任务所引用的权限 {id} 不是现行有效的版本。",
     en="The entitlement {id} named in the task is not the one in force.",
     fix_zh="请按现行权限重新提出任务。", fix_en="Propose the task again under the entitlement in force.",
 )  # fmt: skip
-RELATION_UNKNOWN = _joint(
+RELATION_UNKNOWN = refusal(
     "relation-unknown", Kind.INVALID, zh="权限中没有数据表 {relation} 或其列 {column}。",
     en="The entitlement has no relation {relation} with a column {column}.",
     fix_zh="请核对名称。", fix_en="Check the names.",
 )  # fmt: skip
-KEY_NOT_UNIT = _joint(
+KEY_NOT_UNIT = refusal(
     "key-not-unit", Kind.FORBIDDEN, zh="关联键 {column} 不是 {relation} 的隐私主体列，人数阈值无从保证。",
     en="The key {column} is not the privacy unit of {relation}; a threshold on units could not be kept.",
     fix_zh="请以隐私主体列作为关联键。", fix_en="Use the column of the privacy unit as the key.",
 )  # fmt: skip
-USE_MISSING = _joint(
+USE_MISSING = refusal(
     "use-missing", Kind.FORBIDDEN, zh="列 {column} 没有“{use}”用途。", en="The column {column} does not have the use {use}.",
-    fix_zh="请供数单位或实施机构放开该用途，或改用 sums 任务。", fix_en="Ask the provider for this use, or use a task of kind sums.",
+    fix_zh="请供数单位或实施机构放开该用途，或改用 count、sums 任务。",
+    fix_en="Ask the provider for this use, or use a task of kind count or sums.",
 )  # fmt: skip
-KEY_MASKED = _joint(
+KEY_MASKED = refusal(
     "key-masked", Kind.FORBIDDEN, zh="列 {column} 带有掩码，求交会让对方得知其原值。",
     en="The column {column} wears a mask; an intersection would show its raw values.",
-    fix_zh="请改用 sums 任务。", fix_en="Use a task of kind sums.",
+    fix_zh="请改用 count 或 sums 任务。", fix_en="Use a task of kind count or sums.",
 )  # fmt: skip
-VALUE_NOT_NUMBER = _joint(
+VALUE_NOT_NUMBER = refusal(
     "value-not-number", Kind.INVALID, zh="数值列 {column} 不是数字。", en="The value column {column} is not a number.",
     fix_zh="请选用整数或小数列。", fix_en="Choose a column of integers or decimals.",
 )  # fmt: skip
-TRANSPORT_OPEN = _joint(
-    "transport-open", Kind.FORBIDDEN, zh="与本机以外的对方节点联合计算须使用双向证书。",
-    en="A peer on another machine is met only with certificates on both sides.",
-    fix_zh="请配置本方证书、私钥和对方证书。", fix_en="Configure our certificate and key and the peer's certificate.",
-)  # fmt: skip
-
-PEER_ABSENT = _joint(
+PEER_ABSENT = refusal(
     "peer-absent", Kind.UNAVAILABLE, zh="对方节点在 {connect} 秒内没有出现。", en="The peer's node did not come within {connect} seconds.",
     fix_zh="请与对方约定时间，核对地址和证书后重试。", fix_en="Agree on a time, check addresses and certificates, and try again.",
 )  # fmt: skip
-PEER_DIFFERS = _joint(
+PEER_DIFFERS = refusal(
     "peer-differs", Kind.CONFLICT, zh="对方节点使用的任务、版本或行数与约定不符，未提供任何数据。",
     en="The peer's node speaks of another task, version or number of rows; nothing was shown to it.",
     fix_zh="请双方核对任务摘要和软件版本。", fix_en="Compare the digest of the task and the versions.",
 )  # fmt: skip
-BROKEN_OFF = _joint(
+BROKEN_OFF = refusal(
     "broken-off", Kind.UNAVAILABLE, zh="联合计算中断：对方失联超过 {silence} 秒，或发来不合协议的内容；没有产生结果。",
     en="The run broke off: the peer was silent for {silence} seconds or sent what the protocol does not allow. There is no outcome.",
     fix_zh="请联系对方查明原因，重新提出任务。", fix_en="Find out from the peer what happened and propose the task again.",
 )  # fmt: skip
-RUNTIME_EXCEEDED = _joint(
+RUNTIME_EXCEEDED = refusal(
     "runtime-exceeded", Kind.LIMIT_EXCEEDED, zh="联合计算超过 {runtime} 秒，已终止。", en="The run took more than {runtime} seconds.",
     fix_zh="请减少行数或放宽时限。", fix_en="Bring fewer rows or agree on a longer limit.",
 )  # fmt: skip
-INPUT_UNFIT = _joint(
+INPUT_UNFIT = refusal(
     "input-unfit", Kind.INVALID, zh="本方数据不适用：有效键少于 {fewest} 个或超过约定行数，或数值精度、总额不符。",
     en="Our own data do not fit: fewer than {fewest} keys or more than agreed, values not of the scale, or too large a sum.",
     fix_zh="请核对数据、行数上限和小数位数。", fix_en="Check the data, the limit of rows and the scale.",
 )  # fmt: skip
-MEMORY_EXCEEDED = _joint(
+MEMORY_EXCEEDED = refusal(
     "memory-exceeded", Kind.LIMIT_EXCEEDED, zh="联合计算超出内存限额。", en="The run needed more memory than allowed.",
     fix_zh="请减少行数或提高限额。", fix_en="Bring fewer rows or raise the limit.",
 )  # fmt: skip
-ENVIRONMENT_MISSING = _joint(
+ENVIRONMENT_MISSING = refusal(
     "environment-missing", Kind.UNAVAILABLE, zh="本机没有安装联合计算环境，或不能建立用户命名空间。",
     en="The environment of joint computing is not installed here, or user namespaces cannot be made.",
     fix_zh="请运行 make setup-joint，并安装 bubblewrap。", fix_en="Run make setup-joint and install bubblewrap.",
 )  # fmt: skip
-NODE_FAILED = _joint(
+INTERRUPTED = refusal(
+    "interrupted", Kind.CONFLICT, zh="本方作业进程在双方会合后中断；该协议只能运行一次，没有产生结果。",
+    en="Our worker was interrupted after the nodes had met. The agreement was good for that one run; there is no outcome.",
+    fix_zh="请重新提出任务并由双方确认。", fix_en="Propose the task again and let both sides agree.",
+)  # fmt: skip
+NODE_FAILED = refusal(
     "node-failed", Kind.INTERNAL, zh="本方节点未能运行；没有产生结果。", en="Our node did not run; there is no outcome.",
     fix_zh="请联系平台管理员。", fix_en="Tell the platform administrator.",
 )  # fmt: skip
@@ -266,7 +181,7 @@ FAILURES = {
     found.code: found
     for found in (
         PEER_ABSENT, PEER_DIFFERS, BROKEN_OFF, RUNTIME_EXCEEDED, INPUT_UNFIT, MEMORY_EXCEEDED, ENVIRONMENT_MISSING,
-        NODE_FAILED,
+        INTERRUPTED, NODE_FAILED,
     )
 }  # fmt: skip
 """How a run can end without an outcome, by the code that the node or its parent tells."""
@@ -325,7 +240,7 @@ def _limit_reasons(limits: JointLimits) -> list[Reason]:
 
 def _dominance_reason(task: JointTask) -> Reason | None:
     n = task.thresholds.dominance_top_n
-    return None if task.kind is JointKind.INTERSECTION or n in {1, 2} else DOMINANCE_UNFIT.because(value=n)
+    return None if task.kind is not JointKind.SUMS or n in {1, 2} else DOMINANCE_UNFIT.because(value=n)
 
 
 def decide_side(
@@ -333,8 +248,8 @@ def decide_side(
 ) -> Decision[JointTask]:
     """Permit what the task asks of ``party``, by its own entitlement: uses of key and value, unit, thresholds.
 
-    An intersection is an output of rows: the key needs ``join`` and ``reveal``, unmasked. Sums need ``join`` of the key
-    and ``total`` of the value.
+    An intersection is an output of rows: the key needs ``join`` and ``reveal``, unmasked. Counts and sums need ``join`` of
+    the key, sums ``total`` of the value.
     """
     number = task.number_of(party)
     if number is None:
@@ -393,11 +308,6 @@ def decide_digest(task: JointTask, peer_digest: str) -> Decision[JointTask]:
     return decide(task, None if peer_digest == task.digest else DIGEST_DIFFERS.because())
 
 
-def decide_transport(*, is_loopback: bool, has_certificates: bool) -> Decision[None]:
-    """Permit a connection: beyond this machine only with certificates of both sides."""
-    return decide(None, None if is_loopback or has_certificates else TRANSPORT_OPEN.because())
-
-
 # ----------------------------------------------------------------------------------------------------------- rows
 
 
@@ -407,16 +317,30 @@ def recorder(task: JointTask, number: int) -> Callable[[Any, Any], tuple[bytes, 
     A row without a key, or without a value where one is summed, does not reach the aggregate. A value that is not a
     number of the agreed scale raises ``ValueError``.
     """
-    secret, side = bytes.fromhex(task.nonce), task.sides[number]
+    side = task.sides[number]
 
     def record(key: Any, value: Any) -> tuple[bytes, int] | None:
         text = text_of(key)
         normal = "" if text is None else normalise(task.key_type, text)
         if not normal or (side.value_column and value is None):
             return None
-        return field_hash(secret, 0, normal, KEY_BYTES), smallest(value, side.value_scale) if side.value_column else 0
+        return key_hash(task.nonce, normal), smallest(value, side.value_scale) if side.value_column else 0
 
     return record
+
+
+def key_hash(nonce: str, normal: str) -> bytes:
+    """Return the hash of a key's normal form under the nonce of a task. SQL can make the same one."""
+    return hashlib.sha256(f"{nonce}:{normal}".encode()).digest()[:KEY_BYTES]
+
+
+def key_hash_sql(nonce: str, key_sql: str) -> str:
+    """Return SQL for the hash of a key whose normal form is itself, as hexadecimal digits."""
+    return f"left(sha256('{nonce}:' || {key_sql}), {2 * KEY_BYTES})"
+
+
+PLAIN_KEY = "[!-`{-~]+"
+"""Printable ASCII without white space and small letters: such a text is its own normal form."""
 
 
 def smallest(value: Any, scale: int) -> int:

@@ -1,52 +1,57 @@
-"""Joint computing: agreeing on a task under one's own entitlement, and running this party's side of it.
+"""Joint computing: running this party's side of an agreed task, as the job that it is.
 
 The peer is another installation. Nothing of ours leaves but what the protocol shows; what the node tells stays in this
-job's quarantine, like every output.
+job's quarantine, like every output. The agreement is spent, on record, before our node says its first word to the peer's:
+a worker that is killed later finds it spent and ends the job, and the peer's node finds that nobody answers.
 """
 
-import ipaddress
+import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gongshu.access import service as access
-from gongshu.access.types import Actor, Permission
+from gongshu.access.types import SYSTEM
 from gongshu.audit import service as audit
-from gongshu.base.decisions import Decision, Denied, Permitted, Reason
-from gongshu.base.ids import EntitlementId, PartyId
-from gongshu.base.site import Site, Transaction
+from gongshu.base.decisions import Denied, Permitted, Reason
+from gongshu.base.ids import PartyId
+from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
+from gongshu.catalog.types import DataType
+from gongshu.compute import store
 from gongshu.compute.adapters import folders, projections
-from gongshu.compute.adapters.joint import keys, party
+from gongshu.compute.adapters.joint import identity, keys, party
 from gongshu.compute.adapters.joint.environment import default_folder, find_environment
 from gongshu.compute.adapters.joint.party import Certificates, Progress, Station
-from gongshu.compute.rules import jobs, joint
+from gongshu.compute.rules import agreements, jobs, joint
 from gongshu.compute.rules import projections as written
-from gongshu.compute.rules.joint import JointKind, JointLimits, JointResult, JointSide, JointTask
-from gongshu.compute.service.governing import Governed, find_entitlement_in, govern_in, unknown
-from gongshu.compute.types import JobReport, OutputFile, Projection, Relation
-
-__all__ = [
-    "Certificates", "JointDone", "JointKind", "JointLimits", "JointMeeting", "JointResult", "JointSide", "JointTask",
-    "Progress", "agree_joint", "run_joint",
-]  # fmt: skip
+from gongshu.compute.rules.scopes import RAW_PREFIX
+from gongshu.compute.service.governing import Governed
+from gongshu.compute.types import (
+    Job,
+    JobProgress,
+    JobReport,
+    JointKind,
+    JointResult,
+    JointSide,
+    JointTask,
+    OutputFile,
+    Projection,
+    Relation,
+)
 
 ALIAS = "data"
 PARQUET, PLAIN = "result.parquet", "result.csv"
-MEMORY_BYTES_MAX = 6 << 30
+IDENTITY_SECRET = "joint-node"  # noqa: S105 - the name of a secret
+PREPARING = "preparing"
+PROGRESS_SECONDS = 0.5
 NO_MASK_KEY = b""
 
 
-@dataclass(frozen=True)
-class JointMeeting:
-    """Where this installation's node listens and where the peer's is; ``host:port``. Certificates beyond this machine."""
-
-    listen: str
-    peer: str
-    certificates: Certificates | None = None
-    environment: Path | None = None
+class RunStopped(Exception):  # noqa: N818 - a decision, not an error
+    """The job was stopped while it ran: its grant has ended."""
 
 
 @dataclass(frozen=True)
@@ -60,45 +65,6 @@ class JointDone:
     defences: tuple[str, ...] = ()
 
 
-def agree_joint(
-    site: Site, actor: Actor, entitlement_id: EntitlementId, task: JointTask, peer_digest: str = ""
-) -> JointTask:
-    """Agree to a task under one's own entitlement; audited, also when refused.
-
-    ``peer_digest`` is what the other side agreed to; the proposer, who is first, has none. The digest of what is returned
-    goes to the other side.
-    """
-    with site.db.transaction() as tx:
-        decision = access.guard(
-            actor, Permission.DEVELOP_JOB_SUBMIT, lambda: _decide(tx, site, actor, entitlement_id, task, peer_digest)
-        )
-        origins = tuple(side.entitlement for side in task.sides if side.party == actor.party)
-        audit.record(tx, site, actor=actor, action="joint.agree", subject=task.ref, decision=decision, origins=origins)
-    return decision.value_or_raise()
-
-
-def _decide(  # noqa: PLR0917 - what a decision looks at
-    tx: Transaction, site: Site, actor: Actor, entitlement_id: EntitlementId, task: JointTask, peer_digest: str
-) -> Decision[JointTask]:
-    entitlement = find_entitlement_in(tx, actor, entitlement_id)
-    if entitlement is None:
-        return unknown(entitlement_id)
-    governed = govern_in(tx, site, entitlement)
-    own = governed if isinstance(governed, Denied) else decide_own(task, actor.party, governed.value)
-    made = joint.decide_task(task, site.now())
-    same = joint.decide_digest(task, peer_digest or task.digest)
-    reasons = own.reasons + made.reasons + same.reasons
-    return Denied(reasons) if reasons else Permitted(task)
-
-
-def decide_own(task: JointTask, developer: PartyId, governed: Governed) -> Decision[JointTask]:
-    """Ask what ``developer``'s entitlement allows of the task. Asked when agreeing and again when running."""
-    return joint.decide_side(task, developer, governed.entitlement.ref, governed.thresholds, governed.relations)
-
-
-# --------------------------------------------------------------------------------------------------------- running
-
-
 @dataclass(frozen=True)
 class _Own:
     """Our side of a task and the rows behind it."""
@@ -107,6 +73,27 @@ class _Own:
     number: int
     side: JointSide
     recipe: projections.Recipe
+    key_type: DataType
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the engine may make the key file: texts without values."""
+        return not self.side.value_column and self.key_type is self.task.key_type is DataType.TEXT
+
+    @property
+    def key_name(self) -> str:
+        """The name that the key has in the projection."""
+        return f"{RAW_PREFIX}{self.side.key_column}"
+
+    def hashing(self) -> keys.Hashing:
+        """Return how the engine makes hashes."""
+        record = joint.recorder(self.task, self.number)
+
+        def slowly(key: str) -> bytes | None:
+            made = record(key, None)
+            return None if made is None else made[0]
+
+        return keys.Hashing(joint.key_hash_sql(self.task.nonce, "k"), joint.PLAIN_KEY, slowly)
 
     def records(self) -> Iterator[tuple[Any, tuple[bytes, int]]]:
         """Give the key as stored with its hash and value, row by row."""
@@ -118,47 +105,65 @@ class _Own:
                     yield key, made
 
 
-def run_joint(  # noqa: PLR0917 - task, side, rows, place, peer
-    site: Site, task: JointTask, developer: PartyId, governed: Governed, place: Path, meeting: JointMeeting,
-    tell: Callable[[Progress], None] = lambda _: None,
-) -> JointDone:  # fmt: skip
-    """Run ``developer``'s side of an agreed task in ``place`` (see ``folders.workplace``); files go to its ``outbox``.
+class _Telling:
+    """Writes down how far the job is, not too often; finds out on the way that it was stopped."""
 
-    Blocks until the peer's node has come and both are done, or until a limit of the task passes. Progress is told in
-    percent. A failure leaves the outbox empty.
+    def __init__(self, site: Site, job: Job) -> None:
+        self._site, self._job = site, job
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, progress: Progress) -> None:
+        phase, at = self._last
+        now = time.monotonic()
+        if progress.phase == phase and now < at + PROGRESS_SECONDS:
+            return
+        self._last = (progress.phase, now)
+        made = JobProgress(self._job.id, progress.percent, progress.phase, self._site.now())
+        with self._site.db.transaction() as tx:
+            if jobs.is_over(store.JOBS.get(tx, self._job.id)):
+                raise RunStopped
+            store.put_progress(tx, made)
+
+
+def run_joint(site: Site, job: Job, governed: Governed, place: Path) -> JointDone:
+    """Run our side of the agreement behind ``job`` in ``place`` (see ``folders.workplace``); files go to its ``outbox``.
+
+    Blocks until the peer's node has come and both are done, or until a limit of the task passes. A failure leaves the
+    outbox empty.
     """
     clock = time.monotonic()
-    number = task.number_of(developer)
-    reasons = (
-        decide_own(task, developer, governed).reasons
-        + joint.decide_task(task, site.now()).reasons
-        + joint.decide_transport(
-            is_loopback=_is_loopback(meeting), has_certificates=meeting.certificates is not None
-        ).reasons
-    )
+    task = job.plan.joint
+    if task is None:
+        raise ValueError("the job is no joint one")
+    with site.db.reading() as tx:
+        agreement = store.AGREEMENTS.get(tx, task.id)
+    if agreement.status is agreements.SPENT:
+        return JointDone(reasons=(joint.failure(task, "joint-interrupted"),))
+    reasons = decide_own(task, job.developer, governed) + joint.decide_task(task, site.now()).reasons
+    number = task.number_of(job.developer)
     if reasons or number is None:
         return JointDone(reasons=reasons)
-    environment = find_environment(meeting.environment or default_folder())
-    if environment is None:
+    environment = find_environment(default_folder())
+    if environment is None or shutil.which("bwrap") is None:
         return JointDone(reasons=(joint.failure(task, "joint-environment-missing"),))
+    tell = _Telling(site, job)
+    tell(Progress(0, PREPARING))
     own = _own(site, task, number, governed)
     file = place / "keys.csv"
     try:
-        keys.write_keys(
-            (made for _, made in own.records()), file,
-            has_values=bool(own.side.value_column), rows_max=own.side.rows_max,
-        )  # fmt: skip
+        _write_keys(own, file)
     except (keys.KeysUnfit, ValueError):
         return JointDone(reasons=(joint.failure(task, "joint-input-unfit"),))
     run = party.PartyRun(
         document=task.document, side=number, keys=file, outbox=place / "told", scratch=place / "scratch",
         connect_seconds=task.limits.connect_seconds, runtime_seconds=task.limits.runtime_seconds,
-        memory_bytes_max=MEMORY_BYTES_MAX,
+        memory_bytes_max=job.plan.limits.memory_bytes_max,
     )  # fmt: skip
-    station = Station(environment, meeting.listen, meeting.peer, meeting.certificates)
-    told = party.run_party(run, station, tell)
+    certificates = _certificates(site, task, number, place)
+    station = Station(environment, own.side.address, task.sides[1 - number].address, certificates)
+    told = party.run_party(run, station, tell, lambda: _spend(site, job))
     outcome = joint.decide_outcome(
-        task, developer, code=told.code, passes=told.passes, count=told.count, total=told.total,
+        task, job.developer, code=told.code, passes=told.passes, count=told.count, total=told.total,
         is_signed=told.is_signed,
     )  # fmt: skip
     if isinstance(outcome, Denied):
@@ -167,13 +172,37 @@ def run_joint(  # noqa: PLR0917 - task, side, rows, place, peer
     return JointDone(outcome.value, (), files, _report(task, outcome.value, files, clock, told.defences), told.defences)
 
 
-def _is_loopback(meeting: JointMeeting) -> bool:
-    """Whether both ends are on this machine. A name counts as elsewhere."""
-    hosts = [address.rpartition(":")[0] for address in (meeting.listen, meeting.peer)]
-    try:
-        return all(ipaddress.ip_address(host).is_loopback for host in hosts)
-    except ValueError:
-        return False
+def decide_own(task: JointTask, developer: PartyId, governed: Governed) -> tuple[Reason, ...]:
+    """Return what ``developer``'s entitlement has against the task. Asked when agreeing and again when running."""
+    return joint.decide_side(
+        task, developer, governed.entitlement.ref, governed.thresholds, governed.relations
+    ).reasons  # fmt: skip
+
+
+def _spend(site: Site, job: Job) -> bool:
+    """Write down that the peer's node has come: the agreement is good for this meeting and no other."""
+    task = job.plan.joint
+    with site.db.transaction() as tx:
+        agreement = store.AGREEMENTS.get(tx, task.id if task else "")
+        decision = agreements.decide_joint_step(agreement, "meet")
+        audit.record(
+            tx, site, actor=SYSTEM, action="joint.meet", subject=agreement.ref, decision=decision, origins=(job.ref,)
+        )
+        if isinstance(decision, Permitted):
+            store.AGREEMENTS.save(tx, agreement, replace(decision.value, met_at=site.now()))
+    return isinstance(decision, Permitted)
+
+
+def _certificates(site: Site, task: JointTask, number: int, place: Path) -> Certificates:
+    """Write our key and both certificates of the agreement where the node can read them; gone with the workplace."""
+    folder = place / "identity"
+    folder.mkdir(mode=0o700)
+    own, peer, key = folder / "own.pem", folder / "peer.pem", folder / "own.key"
+    own.write_text(task.sides[number].certificate, encoding="ascii")
+    peer.write_text(task.sides[1 - number].certificate, encoding="ascii")
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(identity.private_key(site.keys.secret(IDENTITY_SECRET)))
+    return Certificates(own, key, peer)
 
 
 def _own(site: Site, task: JointTask, number: int, governed: Governed) -> _Own:
@@ -185,7 +214,21 @@ def _own(site: Site, task: JointTask, number: int, governed: Governed) -> _Own:
     select = written.select_list(projection, relation, ALIAS, key=b"", mask_key=NO_MASK_KEY)
     condition = written.row_condition(relation, ALIAS).value_or_raise()
     sources = catalog.version_files(site, governed.versions[relation.name])
-    return _Own(task, number, side, projections.Recipe(sources, ALIAS, select, condition))
+    key_type = next(column.data_type for column in relation.columns if column.name == side.key_column)
+    return _Own(task, number, side, projections.Recipe(sources, ALIAS, select, condition), key_type)
+
+
+def _write_keys(own: _Own, file: Path) -> None:
+    side = own.side
+    if own.is_plain:
+        keys.write_plain_keys(
+            own.recipe, own.key_name, own.hashing(), file, rows_max=side.rows_max, is_padded=side.is_padded
+        )
+        return
+    keys.write_keys(
+        (made for _, made in own.records()), file, has_values=bool(side.value_column), rows_max=side.rows_max,
+        is_padded=side.is_padded,
+    )  # fmt: skip
 
 
 def _write(own: _Own, result: JointResult, place: Path) -> tuple[OutputFile, ...]:
@@ -194,14 +237,20 @@ def _write(own: _Own, result: JointResult, place: Path) -> tuple[OutputFile, ...
         return ()
     outbox = place / "outbox"
     outbox.mkdir(mode=0o700, exist_ok=True)
-    if own.task.kind is JointKind.SUMS:
-        columns = {"units": "BIGINT", "total": "DECIMAL(38, 6)"}
-        lines: list[tuple[str, ...]] = [(str(result.count), str(result.total))]
+    parquet, plain = outbox / PARQUET, outbox / PLAIN
+    matched = place / "told" / party.MATCHED
+    if own.task.kind is JointKind.INTERSECTION and own.is_plain:
+        rows = keys.write_matched(own.recipe, own.key_name, own.hashing(), matched, own.side.key_column, parquet, plain)
+        return folders.describe(outbox, {PARQUET: rows, PLAIN: rows})
+    if own.task.kind is JointKind.INTERSECTION:
+        found = keys.read_matched(matched)
+        shown = {str(key) for key, (hashed, _) in own.records() if hashed in found}
+        rows = keys.write_result({own.side.key_column: "VARCHAR"}, ((key,) for key in sorted(shown)), parquet, plain)
+    elif own.task.kind is JointKind.COUNT:
+        rows = keys.write_result({"units": "BIGINT"}, ((str(result.count),),), parquet, plain)
     else:
-        matched = keys.read_matched(place / "told" / party.MATCHED)
-        found = {str(key) for key, (hashed, _) in own.records() if hashed in matched}
-        columns, lines = {own.side.key_column: "VARCHAR"}, [(key,) for key in sorted(found)]
-    rows = keys.write_result(columns, lines, outbox / PARQUET, outbox / PLAIN)
+        columns = {"units": "BIGINT", "total": "DECIMAL(38, 6)"}
+        rows = keys.write_result(columns, ((str(result.count), str(result.total)),), parquet, plain)
     return folders.describe(outbox, {PARQUET: rows, PLAIN: rows})
 
 

@@ -60,6 +60,12 @@ def waiting_jobs(site: Site) -> tuple[JobId, ...]:
         return store.waiting(tx)
 
 
+def waiting_joint_jobs(site: Site) -> frozenset[JobId]:
+    """Return those of the waiting jobs that need a peer's node to come: they may take long and must not hold up others."""
+    with site.db.reading() as tx:
+        return store.waiting_joint(tx)
+
+
 def output_folder(site: Site, job: Job) -> Path:
     """Return where the files of a job lie, in quarantine. Shown to nobody until egress releases them."""
     return folders.output_folder(site.home, job.id)

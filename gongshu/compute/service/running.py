@@ -19,6 +19,7 @@ from gongshu.compute.adapters import artifacts, folders, projections, sandbox
 from gongshu.compute.rules import jobs, verification
 from gongshu.compute.rules import projections as written
 from gongshu.compute.service.governing import Governed, govern_in
+from gongshu.compute.service.joint import run_joint
 from gongshu.compute.service.submitting import projection_of
 from gongshu.compute.types import Job, JobKind, JobReport, OutputFile, Projection, Relation
 from gongshu.policies import service as policies
@@ -50,6 +51,7 @@ def run_job(site: Site, job_id: JobId) -> Job:
         return started
     job, governed = started
     clock = time.monotonic()
+    folders.sweep(site.home, job.id)
     with folders.workplace(site.home, f"{job.id}-{site.ids.make('run')}") as place:
         done = _execute(site, job, governed, place, clock)
         return _finish(site, job, done, place / "outbox")
@@ -97,6 +99,8 @@ def _execute(site: Site, job: Job, governed: Governed, place: Path, clock: float
     try:
         if job.plan.kind is JobKind.VERIFICATION:
             return _build_artifact(site, job, governed, place, clock)
+        if job.plan.kind is JobKind.JOINT:
+            return _run_joint(site, job, governed, place)
         return _run_query(site, job, governed, place, clock)
     except Refused as refused:
         return Done(failure=refused.reasons[0].code)
@@ -165,6 +169,12 @@ def _build_artifact(site: Site, job: Job, governed: Governed, place: Path, clock
         runtime_ms=round((time.monotonic() - clock) * 1000), defences=defences, negative=False,
     )  # fmt: skip
     return Done(files=folders.describe(place / "outbox", {ARTIFACT_FILE: entries}), report=report, defences=defences)
+
+
+def _run_joint(site: Site, job: Job, governed: Governed, place: Path) -> Done:
+    done = run_joint(site, job, governed, place)
+    failure = done.reasons[0].code if done.reasons else ""
+    return Done(failure=failure, files=done.files, report=done.report, defences=done.defences)
 
 
 # ------------------------------------------------------------------------------------------------------- recording

@@ -23,6 +23,7 @@ PASS, REVIEW, FAIL = CheckVerdict.PASS, CheckVerdict.REVIEW, CheckVerdict.FAIL
 
 SUFFIXES: dict[JobKind, tuple[str, ...]] = {
     JobKind.SQL: (".parquet", ".csv", ".json"),
+    JobKind.JOINT: (".parquet", ".csv"),
     JobKind.VERIFICATION: (".lmdb", ".mdb", ".parquet", ".json"),
 }
 """File types that may leave, by the kind of job. Everything else is refused."""

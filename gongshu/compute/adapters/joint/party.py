@@ -3,6 +3,9 @@
 The node sees its own scratch folder, an outbox and the network; no other file of this machine. The library keeps what
 it works on in ``/tmp``, which is the scratch folder here and is removed with it. The parent owns all time limits: the
 library may wait for ever, or end its process outright, when the peer is gone.
+
+The link is TLS, and each node accepts exactly the peer's certificate. When it stands, the node asks whether it may go on;
+only then is a word said to the peer.
 """
 
 import contextlib
@@ -26,10 +29,11 @@ INSIDE = Path("/job")
 PACKAGE = "gongshu/compute/adapters/joint/node"
 PROGRAM = f"import sys; sys.path.insert(0, '{INSIDE}'); from {PACKAGE.replace('/', '.')}.program import main; main()"
 MATCHED = "matched.csv"
+MEETING = "meeting"
 LINE_BYTES_MAX = 4_096
 START_SECONDS = 60
 LEAVE_SECONDS = 3
-DEFENCES = ("joint-protocol", "limits", "namespaces")
+DEFENCES = ("joint-protocol", "joint-link", "joint-sandbox", "limits")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Station:
     environment: Environment
     listen: str
     peer: str
-    certificates: Certificates | None = None
+    certificates: Certificates
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _command(run: PartyRun, station: Station) -> list[str]:
 
 def _certificates(station: Station) -> dict[str, Path]:
     given = station.certificates
-    return {} if given is None else {"own": given.own, "key": given.key, "peer": given.peer}
+    return {"own": given.own, "key": given.key, "peer": given.peer}
 
 
 def _order(run: PartyRun, station: Station) -> bytes:
@@ -136,30 +140,39 @@ def _node(run: PartyRun, station: Station) -> Iterator[subprocess.Popen[bytes]]:
     )  # fmt: skip
     try:
         if process.stdin is not None:
-            process.stdin.write(order)
-            process.stdin.close()
+            process.stdin.write(order + b"\n")
+            process.stdin.flush()
         yield process
     finally:
         process.kill()  # bubblewrap takes everything inside along
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
-def run_party(run: PartyRun, station: Station, tell: Callable[[Progress], None] = lambda _: None) -> Told:
-    """Run this party's node to its end. Whatever fails leaves the outbox empty and the scratch folder removed."""
-    told = Told(code="joint-environment-missing")
+def run_party(
+    run: PartyRun, station: Station, tell: Callable[[Progress], None] = lambda _: None,
+    begin: Callable[[], bool] = lambda: True,
+) -> Told:  # fmt: skip
+    """Run this party's node to its end. Whatever fails leaves the outbox empty and the scratch folder removed.
+
+    ``begin`` is asked once, when the peer's node has come and before anything is said to it: false ends the run there. What
+    ``tell`` or ``begin`` raises ends the node and is raised.
+    """
+    told = Told(code="joint-node-failed")
     run.outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     run.scratch.mkdir(mode=0o700, parents=True)
     try:
-        shutil.copyfile(run.keys, run.scratch / "keys.csv")
+        (run.scratch / "keys.csv").hardlink_to(run.keys)
         with _node(run, station) as process:
-            told = _follow(process, run, tell)
+            told = _follow(process, run, tell, begin)
             if told.code in {"", "joint-peer-differs"}:  # the peer may not have heard our last word yet
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(LEAVE_SECONDS)
     except FileNotFoundError:
-        told = Told(code="joint-input-unfit" if not run.keys.exists() else "joint-environment-missing")
+        told = Told(code="joint-environment-missing" if run.keys.exists() else "joint-input-unfit")
     except (OSError, ValueError):
         told = Told(code="joint-node-failed")
     finally:
@@ -178,7 +191,9 @@ class _Stage:
     ended: str
 
 
-def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Progress], None]) -> Told:
+def _follow(
+    process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Progress], None], begin: Callable[[], bool]
+) -> Told:
     """Read the node's lines until it answers, ends, or a limit passes."""
     stage = _Stage(time.monotonic() + START_SECONDS, "joint-node-failed", "joint-node-failed")
     output = process.stdout
@@ -200,11 +215,22 @@ def _follow(process: subprocess.Popen[bytes], run: PartyRun, tell: Callable[[Pro
                 if message is None or "percent" not in message:
                     return _told(message)
                 stage = _next_stage(stage, message["phase"], run)
+                if message["phase"] == MEETING and not _permit(process, begin):
+                    return Told(code="joint-interrupted")
                 if int(message["percent"]) > percent:  # the library's two halves do not always come in order
                     percent = int(message["percent"])
                     tell(Progress(percent, str(message["phase"])))
             if len(rest) > LINE_BYTES_MAX:
                 return Told(code="joint-node-failed")
+
+
+def _permit(process: subprocess.Popen[bytes], begin: Callable[[], bool]) -> bool:
+    """Ask whether the node may speak to the peer that has come, and tell it."""
+    if process.stdin is None or not begin():
+        return False
+    process.stdin.write(b"go\n")
+    process.stdin.close()
+    return True
 
 
 def _next_stage(stage: _Stage, phase: str, run: PartyRun) -> _Stage:

@@ -43,6 +43,15 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     "entitlement": (short("grant_id"), short("operator"), short("developer"), short("status")),
     "exit_record": (short("grant_id", unique=True),),
     "job": (short("developer"), short("operator"), short("entitlement"), short("grant"), short("status")),
+    "job_progress": (),
+    "joint_agreement": (
+        short("developer"),
+        short("operator"),
+        short("grant"),
+        short("status"),
+        short("nonce"),
+        short("address"),
+    ),
     "listing": (short("product"), short("operator"), short("status")),
     "output": (short("job", unique=True), short("author_party"), short("operator"), short("grant"), short("status")),
     "party": (short("credit_code", unique=True),),
@@ -62,6 +71,7 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     "usage_count": (short("contract"), short("segment"), short("month")),
     "usage_fault": (short("segment"),),
     "usage_segment": (short("gateway"),),
+    "usage_table": (short("month"),),
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from spu import __version__ as spu_version
 from spu import libspu
 
-PROTOCOL = "gongshu-joint/1"
+PROTOCOL = "gongshu-joint/2"
 SALT_BYTES = 32
 GOODBYE = "goodbye"
 HELLO_CHARACTERS_MAX = 1_000
@@ -65,10 +65,9 @@ def open_link(order: dict[str, Any], silence_seconds: int, connect_seconds: int)
     hosts[side] = order["listen"]
     for number, host in enumerate(hosts):
         wanted.add_party(f"side{number}", host)
-    if order["certificates"]:
-        wanted.enable_ssl = True
-        for options in (wanted.server_ssl_opts, wanted.client_ssl_opts):
-            _secure(options, order["certificates"])
+    wanted.enable_ssl = True
+    for options in (wanted.server_ssl_opts, wanted.client_ssl_opts):
+        _secure(options, order["certificates"])
     _probe(order["listen"])
     try:
         return libspu.link.create_brpc(wanted, side)

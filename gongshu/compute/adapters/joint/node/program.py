@@ -1,7 +1,8 @@
 """One party's node: reads the agreed document, meets the peer, computes, and tells what this party may learn.
 
-A JSON order on standard input; JSON lines on standard output: ``{"percent", "phase"}`` on the way, at the end
-``{"outcome": …}`` or ``{"failure": code}``. No line holds a key or a message of the library.
+A line with a JSON order on standard input, and ``go`` once the parent has heard ``meeting``; JSON lines on standard
+output: ``{"percent", "phase"}`` on the way, at the end ``{"outcome": …}`` or ``{"failure": code}``. No line holds a key or
+a message of the library.
 """
 
 import contextlib
@@ -89,12 +90,14 @@ def run(
     rows = count_rows(keys)
     if not fewest + DECOYS <= rows <= task["sides"][side]["rows_max"] + DECOYS:
         return {"failure": "joint-input-unfit"}
-    prepared = None if task["kind"] == "intersection" else _read(task, Path(order["keys"]), side)
+    prepared = None if task["kind"] == "intersection" else _read(task, keys, side)
     limits = task["limits"]
     tell({"percent": 0, "phase": "connecting"})
     link = meeting.open_link(order, limits["silence_seconds"], limits["connect_seconds"])
     opened.append(link)
     tell({"percent": 1, "phase": "meeting"})
+    if sys.stdin.buffer.readline() != b"go\n":  # our parent writes down that the agreement is spent, then lets us speak
+        return {"failure": "joint-interrupted"}
     meeting.meet(link, side, digest)
     allowed = (fewest + DECOYS, task["sides"][1 - side]["rows_max"] + DECOYS)
     session = meeting.open_session(link, side, digest, rows, allowed)
@@ -128,13 +131,14 @@ def _intersect(
 
 
 def _valued(task: dict[str, Any]) -> int:
-    return next(number for number in (0, 1) if task["sides"][number]["value_column"])
+    """Return which side brings values. Where none does, all values are zero and the first side plays that part."""
+    return next((number for number in (0, 1) if task["sides"][number]["value_column"]), 0)
 
 
 def _read(task: dict[str, Any], path: Path, side: int) -> Any:
     from gongshu.compute.adapters.joint.node import sums  # noqa: PLC0415
 
-    return sums.read_keys(path, with_values=side == _valued(task))
+    return sums.read_keys(path, with_values=bool(task["sides"][side]["value_column"]))
 
 
 def _add_up(task: dict[str, Any], prepared: Any, talk: Any, session: Any) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def _add_up(task: dict[str, Any], prepared: Any, talk: Any, session: Any) -> dic
 
 def main() -> None:
     """Answer one order. A loss of the peer may end the library's process outright; the parent sees that too."""
-    order = json.loads(sys.stdin.buffer.read())
+    order = json.loads(sys.stdin.buffer.readline())
     limit_myself(order["memory_bytes_max"])
     tell, listen = take_stdout()
     opened: list[Any] = []
