@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from gongshu.base.decisions import Rule
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
 from gongshu.compute.rules.expressions import anonymous, bind, handles, value
@@ -18,7 +19,7 @@ from gongshu.compute.rules.refusals import (
     WINDOW_ON_ROWS,
 )
 from gongshu.compute.rules.scopes import Scope
-from gongshu.compute.rules.stages import Collector, Wanted
+from gongshu.compute.rules.stages import Collects, Wanted
 from gongshu.compute.rules.terms import Form, Mark, Term, as_condition, condition, conjunction, derive, need, poison
 from gongshu.policies.types import Use
 
@@ -100,10 +101,16 @@ def aggregate(scope: Scope, node: exp.Expression, known: Aggregate, filtered: ex
     return _moment(scope, inner, node, known, test)
 
 
-def _collector(scope: Scope) -> Collector:
+def _collector(scope: Scope) -> Collects:
     if scope.collects is None:
         raise ValueError("aggregates are asked for where they can stand")
     return scope.collects
+
+
+def _need(scope: Scope, term: Term, use: Use, rule: Rule, operator: str) -> None:
+    # What stays the unit's own is not released: its uses are asked for where it is.
+    if _collector(scope).is_released:
+        need(scope.gate.findings, term, use, rule, operator)
 
 
 def _mark(function: str, terms: tuple[Term, ...], test: Term | None, *extra: Any) -> Mark:
@@ -120,7 +127,7 @@ def _moment(scope: Scope, inner: Scope, node: exp.Expression, known: Aggregate, 
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function=known.name.upper(), expected=Family.NUMBER)
         return poison(DataType.DECIMAL)
     for term in arguments:
-        need(scope.gate.findings, term, Use.TOTAL, TOTAL_MISSING, known.name.upper())
+        _need(scope, term, Use.TOTAL, TOTAL_MISSING, known.name.upper())
     whole = known.name == "sum" and arguments[0].data_type is DataType.INTEGER
     made = Wanted(known.name, known.kind, arguments, _mark(known.name, arguments, test), filter=test)
     return _collector(scope).add(made, DataType.INTEGER if whole else DataType.DECIMAL)
@@ -152,7 +159,7 @@ def _count(scope: Scope, inner: Scope, node: exp.Expression, known: Aggregate, t
     term = value(inner, argument)
     unit = term.unit if is_distinct else None
     if unit is None:
-        need(findings, term, Use.TOTAL, TOTAL_MISSING, "COUNT(DISTINCT)" if is_distinct else "COUNT")
+        _need(scope, term, Use.TOTAL, TOTAL_MISSING, "COUNT(DISTINCT)" if is_distinct else "COUNT")
     made = Wanted(
         "count", known.kind, (term,), _mark("count", (term,), test, is_distinct), is_distinct, filter=test, unit=unit
     )
@@ -181,15 +188,16 @@ def order_statistic(
     elif fraction_node is not None:
         fraction = -1.0
     term = value(inner_scope(scope, name.upper()), node)
-    is_plain = name in {"min", "max"} and not term.bases  # the smallest of released values, whatever their type
+    is_exact = not (term.bases and _collector(scope).is_released)
+    is_plain = name in {"min", "max"} and is_exact  # the smallest of released values, whatever their type
     if not 0 <= fraction <= 1 or not (_is_number(term) or family(term.data_type) == Family.TIME or is_plain):
         findings.add(FUNCTION_ARGUMENTS, function=name.upper(), expected=f"{Family.NUMBER} | {Family.TIME}, 0 … 1")
         return poison(DataType.DECIMAL)
-    need(findings, term, Use.RANK, RANK_MISSING, name.upper())
+    _need(scope, term, Use.RANK, RANK_MISSING, name.upper())
     fraction = 1 - fraction if is_descending else fraction
     made = Wanted(
         name, AggregateClass.ORDER, (term,), _mark(name, (term,), test, fraction), fraction=fraction, filter=test,
-        is_exact=not term.bases,
+        is_exact=is_exact,
     )  # fmt: skip
     is_time = family(term.data_type) == Family.TIME
     exact_type = term.data_type or DataType.DECIMAL

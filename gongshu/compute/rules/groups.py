@@ -4,22 +4,26 @@ from sqlglot import exp
 
 from gongshu.compute.rules.aggregates import known_aggregate
 from gongshu.compute.rules.expressions import value
+from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import (
     COLUMN_NOT_GROUPED,
+    CONSTRUCT_REFUSED,
     GROUP_MISSING,
     IDENTIFIER_AMBIGUOUS,
     POSITION_REFUSED,
 )
-from gongshu.compute.rules.relations import Shown
-from gongshu.compute.rules.scopes import Scope, Source, fold
-from gongshu.compute.rules.showing import items_of, read_shown
+from gongshu.compute.rules.relations import Selected, Shown
+from gongshu.compute.rules.scopes import Instance, Scope, Source, fold
+from gongshu.compute.rules.showing import check_order, items_of, read_shown
 from gongshu.compute.rules.stages import Collector
 from gongshu.compute.rules.staging import Rows, over_stage, stage
 from gongshu.compute.rules.terms import (
     Term,
+    hidden_of,
     need,
     union,
 )
+from gongshu.compute.rules.unit_groups import UnitCollector, UnitGroups, units_of
 from gongshu.policies.types import Use
 
 
@@ -76,6 +80,9 @@ def read_grouped(rows: Rows, node: exp.Expression) -> Source:
     keys = _keys(scope, node)
     for key in keys:
         need(findings, key, Use.GROUP, GROUP_MISSING, "GROUP BY")
+    own = units_of(rows, node, keys)
+    if own is not None:
+        return read_unit_groups(rows, node, keys, own)
     collector = Collector(scope.gate.fresh("r"), keys)
     collector.indirect = rows.indirect | union(k.direct | k.indirect for k in keys)
     scope.keys = {
@@ -90,6 +97,53 @@ def read_grouped(rows: Rows, node: exp.Expression) -> Source:
         scope.gate.only(node.args["distinct"])
         shown.is_distinct = True
     return over_stage(collector, staged, items, shown)
+
+
+def read_unit_groups(rows: Rows, node: exp.Expression, keys: list[Term], own: dict[int, int]) -> Source:
+    """Read a SELECT whose groups are one unit's each: it stays row-level, and HAVING is a WHERE."""
+    scope = rows.scope
+    if node.args.get("distinct") is not None:
+        scope.gate.findings.add(CONSTRUCT_REFUSED, construct="DISTINCT … GROUP BY")
+    groups = UnitGroups(rows, keys, own)
+    instance = Instance(scope.gate.fresh("r"), "", groups, 0)
+    collector = UnitCollector(groups, instance)
+    scope.keys = {key.mark: collector.column(i) for i, key in enumerate(keys) if not key.is_constant}
+    scope.collects, scope.place = collector, "SELECT"
+    items = items_of(scope, node)
+    shown = read_shown(scope, node, items)
+    _check_grouped(scope, items, shown)
+    return over_unit_groups(scope, groups, instance, items, shown)
+
+
+def _distinct_units(
+    rows: Rows, node: exp.Expression, items: tuple[tuple[str, Term], ...], keys: list[Term], own: dict[int, int]
+) -> Source:
+    scope = rows.scope
+    groups = UnitGroups(rows, keys, own)
+    instance = Instance(scope.gate.fresh("r"), "", groups, 0)
+    collector = UnitCollector(groups, instance)
+    scope.keys = {key.mark: collector.column(i) for i, key in enumerate(keys)}
+    chosen = tuple((name, scope.keys[term.mark]) for name, term in items)
+    shown = read_shown(scope, node, chosen)
+    _check_grouped(scope, chosen, shown)
+    return over_unit_groups(scope, groups, instance, chosen, shown)
+
+
+def over_unit_groups(
+    scope: Scope, groups: UnitGroups, instance: Instance, items: tuple[tuple[str, Term], ...], shown: Shown
+) -> Selected:
+    """Return what a SELECT shows of the rows that units have become."""
+    above = Scope(scope.gate, scope.tables, [instance])
+    tests = tuple(term for term in (shown.having, shown.qualify) if term is not None)
+    hidden = groups.hidden | hidden_of(tests)
+    indirect = groups.indirect | union(t.direct | t.indirect for t in tests)
+    rows = Rows(above, None, Joins([("", None)]), hidden, indirect)
+    check_order(rows, items, shown)
+    made = Selected(
+        items, (instance,), shown, write_from(above, rows.joins, None), is_row_level=True, is_single_row=False
+    )
+    made.hidden, made.hidden_by, made.indirect = hidden, groups.hidden_by, indirect
+    return made
 
 
 def _check_grouped(scope: Scope, items: tuple[tuple[str, Term], ...], shown: Shown) -> None:
@@ -113,6 +167,9 @@ def read_grouping(rows: Rows, node: exp.Expression, items: tuple[tuple[str, Term
     for _, term in items:
         need(scope.gate.findings, term, Use.GROUP, GROUP_MISSING, operator)
     keys = list({t.mark: t for _, t in items}.values())
+    own = units_of(rows, node, keys)
+    if own is not None:
+        return _distinct_units(rows, node, items, keys, own)
     collector = Collector(scope.gate.fresh("r"), keys)
     collector.indirect = rows.indirect
     scope.keys = {key.mark: collector.released(i, key.data_type, (key,)) for i, key in enumerate(keys)}
