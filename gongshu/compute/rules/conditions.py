@@ -1,5 +1,6 @@
 """Conditions as atoms: two protected columns may be compared by ``compare`` or linked by ``join``; all else is ``filter``."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,14 @@ from gongshu.compute.rules.refusals import (
     JOIN_MISSING,
     TYPES_DIFFER,
 )
-from gongshu.compute.rules.scopes import Scope
+from gongshu.compute.rules.scopes import Correlated, Scope
 from gongshu.compute.rules.terms import (
+    Findings,
     Form,
     Shape,
     Term,
     alike,
+    all_of,
     as_condition,
     condition,
     conjunction,
@@ -34,7 +37,93 @@ COMPARISONS: dict[type[exp.Expression], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
     exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM",
 }  # fmt: skip
-EQUALITIES = frozenset({"=", "<>", "IS NOT DISTINCT FROM", "IS DISTINCT FROM"})
+EQUALITIES = frozenset({"=", "<>", "IS NOT DISTINCT FROM", "IS DISTINCT FROM", "IN"})
+KEYS = frozenset({"=", "IS NOT DISTINCT FROM", "IN"})
+"""Between columns of two relations these are join keys wherever they stand."""
+Linked = Callable[[Scope, exp.Expression, bool, bool], Term | None]
+LINKS: dict[type[exp.Expression], Linked] = {}
+"""EXISTS and IN over relations, added by ``links``: node, whether it is negated, whether it is one of the AND-connected
+parts of WHERE. ``None``: the rows without it are needed too, and the scope keeps it."""
+
+
+def read_where(scope: Scope, node: exp.Expression) -> tuple[Term | None, tuple[Correlated, ...]]:
+    """Return a WHERE, and apart from it the AND-connected parts that look at the SELECT around this one."""
+    own: list[Term] = []
+    correlated: list[Correlated] = []
+    for part in conjuncts(scope, node):
+        before = len(scope.reached)
+        inner, is_negated = _without_not(part)
+        if is_link(inner):
+            linked = LINKS[type(inner)](scope, inner, is_negated, True)
+            terms = [linked] if linked is not None else []
+        else:
+            terms = [as_condition(scope.gate.findings, bind(scope, part), "WHERE")]
+        if len(scope.reached) > before:
+            correlated += [Correlated(term, key_of(scope, part)) for term in terms]
+        else:
+            own += terms
+    return all_of(own), tuple(correlated)
+
+
+def conjuncts(scope: Scope, node: exp.Expression) -> list[exp.Expression]:
+    """Return the AND-connected parts of a condition, in order."""
+    found, rest = [], [node]
+    while rest:
+        part = rest.pop()
+        scope.gate.step()
+        if isinstance(part, exp.Paren) and isinstance(part.this, exp.And):
+            scope.gate.only(part, "this")
+            rest.append(part.this)
+        elif isinstance(part, exp.And):
+            scope.gate.only(part, "this", "expression")
+            rest += [part.expression, part.this]
+        else:
+            found.append(part)
+    return found
+
+
+def _without_not(node: exp.Expression) -> tuple[exp.Expression, bool]:
+    is_negated = False
+    while isinstance(node, exp.Not | exp.Paren):
+        is_negated ^= isinstance(node, exp.Not)
+        node = node.this
+    return node, is_negated
+
+
+def is_link(node: exp.Expression) -> bool:
+    """Whether ``node`` asks for rows of another relation."""
+    return type(node) in LINKS and (not isinstance(node, exp.In) or node.args.get("query") is not None)
+
+
+def key_of(scope: Scope, node: exp.Expression) -> tuple[Term, Term] | None:
+    """Return the columns outside and inside when ``node`` is an equality by which a subquery may be linked."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column):
+        inside = quiet(scope)
+        return key_pair(scope, bind(inside, node.this), bind(inside, node.expression))
+    return None
+
+
+def key_pair(scope: Scope, left: Term, right: Term) -> tuple[Term, Term] | None:
+    """Return both columns, the one outside first, if one of them stands outside and both may be keys."""
+    outside = {i.alias for i in scope.outer.instances} if scope.outer is not None else set()
+    for one, other in ((left, right), (right, left)):
+        if is_key(one) and is_key(other) and one.source[1] in outside and other.source[1] not in outside:
+            return one, other
+    return None
+
+
+def is_key(term: Term) -> bool:
+    """Whether ``term`` is a column by which relations may be linked."""
+    return bool(term.source) and (term.shape is Shape.COLUMN or term.is_released) and Use.JOIN in term.uses
+
+
+def quiet(scope: Scope) -> Scope:
+    """Return ``scope`` for looking at something again without noting anything twice."""
+    gate = scope.gate
+    silent = type(gate)(gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps)
+    return Scope(silent, scope.tables, scope.instances, outer=scope.outer, is_beside=scope.is_beside)
 
 
 @handles(exp.And, exp.Or)
@@ -69,19 +158,23 @@ def compare(scope: Scope, kind: Any, left: Term, right: Term) -> Term:
     """Return one comparison, asking of its columns what their protection demands."""
     operator = COMPARISONS[kind]
     left, right = aligned(scope, operator, left, right)
-    form = _form(scope, operator, left, right)
+    form = form_of(scope, operator, left, right)
     emit = lambda: kind(this=left.emit(form), expression=right.emit(form))  # noqa: E731
     return condition(operator, (left, right), emit, extra=(form.value,))
 
 
-def _form(scope: Scope, operator: str, left: Term, right: Term) -> Form:
+def form_of(scope: Scope, operator: str, left: Term, right: Term) -> Form:
+    """Return in which form two terms are compared, asking of their columns what their protection demands."""
     findings = scope.gate.findings
     sides = (left, right)
-    links = operator in EQUALITIES and all(t.shape is Shape.COLUMN and t.source for t in sides)
+    if "refused" in {left.mark[0], right.mark[0]}:
+        return Form.VALUE  # there is a reason against it already
+    links = operator in KEYS and all(t.shape is Shape.COLUMN and t.source for t in sides)
     if links and left.source != right.source:
         # An equality between columns of two relations is a join key wherever it stands.
         if all(Use.JOIN in t.uses or not t.bases for t in sides):
-            return _equality_form(left, right)
+            is_released = not all(t.bases for t in sides)  # a released key has one form
+            return Form.VALUE if is_released else _equality_form(left, right)
         if all(Use.COMPARE in t.uses for t in sides):
             return _equality_form(left, right)
         for term in sides:
@@ -166,8 +259,8 @@ def _between(scope: Scope, node: exp.Expression) -> Term:
 
 @handles(exp.In)
 def _in(scope: Scope, node: exp.Expression) -> Term:
-    if node.args.get("query") is not None:
-        return _in_released(scope, node)
+    if is_link(node):
+        return LINKS[exp.In](scope, node, False, False) or poison(DataType.BOOLEAN)
     scope.gate.only(node, "this", "expressions")
     left = value(scope, node.this)
     pairs = [aligned(scope, "IN", left, value(scope, part)) for part in node.expressions]
@@ -178,20 +271,6 @@ def _in(scope: Scope, node: exp.Expression) -> Term:
     need_filter(scope.gate.findings, "IN", left)
     emit = lambda: exp.In(this=left.emit(Form.VALUE), expressions=[t.emit(Form.VALUE) for t in items])  # noqa: E731
     return condition("IN", (left, *items), emit)
-
-
-def _in_released(scope: Scope, node: exp.Expression) -> Term:
-    from gongshu.compute.rules.subqueries import released_column  # noqa: PLC0415 - subqueries hold expressions and vice versa
-
-    scope.gate.only(node, "this", "query")
-    left = value(scope, node.this)
-    column = released_column(scope, node.args["query"], "IN")
-    left, aligned_column = aligned(scope, "IN", left, column)
-    if aligned_column is not column:
-        scope.gate.findings.add(TYPES_DIFFER, operator="IN", left=left.data_type, right=column.data_type)
-    need_filter(scope.gate.findings, "IN", left)
-    emit = lambda: exp.In(this=left.emit(Form.VALUE), query=column.emit(Form.VALUE))  # noqa: E731
-    return condition("IN", (left, column), emit)
 
 
 @handles(exp.Like, exp.ILike)

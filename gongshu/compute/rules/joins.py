@@ -1,18 +1,29 @@
 """FROM and JOIN: relations are linked by equalities of keys that have ``join``, and by nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from gongshu.compute.rules.conditions import compare
+from gongshu.compute.rules.conditions import compare, is_key, key_pair, quiet, read_where
 from gongshu.compute.rules.expressions import bind
-from gongshu.compute.rules.refusals import COLUMN_UNKNOWN, CONSTRUCT_REFUSED, IDENTIFIER_AMBIGUOUS, JOIN_WITHOUT_KEY
-from gongshu.compute.rules.scopes import Instance, Scope, Source, Staged, fold
-from gongshu.compute.rules.terms import Findings, Form, Shape, Term, as_condition, condition, conjunction
-from gongshu.policies.types import Use
+from gongshu.compute.rules.refusals import (
+    COLUMN_UNKNOWN,
+    CONSTRUCT_REFUSED,
+    IDENTIFIER_AMBIGUOUS,
+    JOIN_BY_PLACE,
+    JOIN_WITHOUT_KEY,
+    LINK_MISPLACED,
+)
+from gongshu.compute.rules.scopes import Correlated, Instance, Scope, Source, Staged, fold
+from gongshu.compute.rules.terms import Form, Term, all_of, as_condition
+from gongshu.policies.service import combine
 
-KINDS = {"": "", "INNER": "", "OUTER": "", "CROSS": "CROSS"}
+KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
+HALVES = frozenset({"SEMI", "ANTI"})
+Halved = Callable[[Scope, Term | None, tuple[Correlated, ...], bool], Term | None]
+LINKED_ROWS: list[Halved] = []
+"""What makes a SEMI or ANTI JOIN of what was read of it; ``links`` puts it here."""
 
 
 @dataclass
@@ -21,6 +32,7 @@ class Joins:
 
     steps: list[tuple[str, Term | None]] = field(default_factory=list)  # side or CROSS, and the condition
     equalities: list[tuple[Term, Term]] = field(default_factory=list)
+    linked: list[Term] = field(default_factory=list)  # SEMI and ANTI JOIN: conditions on the rows so far
 
     @property
     def conditions(self) -> tuple[Term, ...]:
@@ -37,6 +49,8 @@ class Joins:
             return
         linked = {scope.instances[0].alias if scope.instances[0] in bound else bound[0].alias}
         pairs = [{a.source[1], b.source[1]} for a, b in self.equalities]
+        outside = {i.alias for i in scope.outer.instances} if scope.outer is not None else set[str]()
+        linked |= outside if any(pair & outside for pair in pairs) else set()
         growing = True
         while growing:
             fresh = set().union(*(p for p in pairs if p & linked)) - linked
@@ -61,20 +75,12 @@ class Joins:
                 and isinstance(part.this, exp.Column)
                 and isinstance(part.expression, exp.Column)
             ):
-                self.add(bind(_quiet(scope), part.this), bind(_quiet(scope), part.expression))
+                self.add(bind(quiet(scope), part.this), bind(quiet(scope), part.expression))
 
     def add(self, left: Term, right: Term) -> None:
         """Remember an equality of two keys, if that is what it is."""
-        are_columns = all(t.source and (t.shape is Shape.COLUMN or t.is_released) for t in (left, right))
-        may_join = all(Use.JOIN in t.uses for t in (left, right))
-        if are_columns and may_join and left.source != right.source:
+        if is_key(left) and is_key(right) and left.source != right.source:
             self.equalities.append((left, right))
-
-
-def _quiet(scope: Scope) -> Scope:
-    gate = scope.gate
-    silent = type(gate)(gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps)
-    return Scope(silent, scope.tables, scope.instances)
 
 
 def read_from(
@@ -121,39 +127,72 @@ def _join(
     gate.only(node, "this", "on", "using", "side", "kind", "method")
     side, kind = str(node.args.get("side") or "").upper(), str(node.args.get("kind") or "").upper()
     method = str(node.args.get("method") or "").upper()
-    if kind not in KINDS or side not in {"", "LEFT", "RIGHT", "FULL"} or method not in {"", "NATURAL"}:
+    if method in {"ASOF", "POSITIONAL"}:
+        gate.findings.add(JOIN_BY_PLACE, construct=f"{method} JOIN")
+    elif kind not in {*KINDS, *HALVES} or side not in {"", "LEFT", "RIGHT", "FULL"} or method not in {"", "NATURAL"}:
         gate.findings.add(CONSTRUCT_REFUSED, construct=" ".join(w for w in (method, side, kind, "JOIN") if w))
+    if kind in HALVES:
+        _half(scope, joins, node, query, table)
+        return
+    if side in {"RIGHT", "FULL"} and (joins.linked or scope.absences or scope.links):
+        gate.findings.add(LINK_MISPLACED, place=f"{side} JOIN", column="SEMI / ANTI JOIN")
     before = list(scope.instances)
     instance = _relation(scope, node.this, query, table)
     instance.is_optional = side in {"LEFT", "FULL"}
     if side in {"RIGHT", "FULL"}:
         for other in before:
             other.is_optional = True
-    using = [part.name for part in node.args.get("using") or []]
-    if method == "NATURAL":
-        mine = {fold(n) for n, _ in instance.source.columns}
-        using = [n for other in before for n, _ in other.source.columns if fold(n) in mine]
-    if using and side in {"RIGHT", "FULL"}:
-        gate.findings.add(CONSTRUCT_REFUSED, construct=f"{side} JOIN USING")
-    terms = [_using(scope, joins, before, instance, name) for name in dict.fromkeys(using)]
+    using = _using_names(node, before, instance)
+    terms = [_using(scope, joins, before, instance, name, side) for name in using]
     on = node.args.get("on")
     if on is not None:
-        place, scope.place = scope.place, "ON"
-        terms.append(as_condition(gate.findings, bind(scope, on), "ON"))
-        scope.place = place
-        joins.note(scope, on)
+        terms.append(_on(scope, joins, on))
     if not terms:
         joins.steps.append(("CROSS", None))
         return
-    joined = terms[0] if len(terms) == 1 else _all(terms)
-    joins.steps.append((side, joined))
+    joins.steps.append((side, all_of(terms)))
 
 
-def _all(terms: list[Term]) -> Term:
-    return condition("AND", tuple(terms), lambda: conjunction(t.emit(Form.VALUE) for t in terms))
+def _on(scope: Scope, joins: Joins, on: exp.Expression) -> Term:
+    place, scope.place = scope.place, "ON"
+    term = as_condition(scope.gate.findings, bind(scope, on), "ON")
+    scope.place = place
+    joins.note(scope, on)
+    return term
 
 
-def _using(scope: Scope, joins: Joins, before: list[Instance], instance: Instance, name: str) -> Term:
+def _using_names(node: exp.Expression, before: list[Instance], instance: Instance) -> list[str]:
+    names = [part.name for part in node.args.get("using") or []]
+    if str(node.args.get("method") or "").upper() == "NATURAL":
+        mine = {fold(n) for n, _ in instance.source.columns}
+        names = [n for other in before for n, _ in other.source.columns if fold(n) in mine]
+    return list(dict.fromkeys(names))
+
+
+def _half(
+    scope: Scope, joins: Joins, node: exp.Expression, query: Callable[[exp.Expression], Source],
+    table: Callable[[str], Source],
+) -> None:  # fmt: skip
+    """SEMI and ANTI JOIN: EXISTS and NOT EXISTS of the rows so far, with the names of both sides beside each other."""
+    inside = Scope(scope.gate, scope.tables, outer=scope, is_beside=True, place="ON")
+    inside.joins = Joins([("", None)])
+    instance = _relation(inside, node.this, query, table)
+    found: list[Correlated] = []
+    for name in _using_names(node, scope.instances, instance):
+        pair = _pair(scope, scope.instances, instance, name)
+        if pair is not None:
+            inside.reached.append(pair[0].term(pair[1]))
+            first, second = pair[0].shown(pair[1]), instance.term(pair[2])
+            found.append(Correlated(compare(scope, exp.EQ, first, second), key_pair(inside, first, second)))
+    own: Term | None = None
+    if node.args.get("on") is not None:
+        own, correlated = read_where(inside, node.args["on"])
+        found += correlated
+    test = LINKED_ROWS[0](inside, own, tuple(found), str(node.args["kind"]).upper() == "ANTI")
+    joins.linked += [test] if test is not None else []
+
+
+def _pair(scope: Scope, before: list[Instance], instance: Instance, name: str) -> tuple[Instance, int, int] | None:
     def found(among: list[Instance]) -> list[tuple[Instance, int]]:
         return [
             (i, index)
@@ -167,12 +206,38 @@ def _using(scope: Scope, joins: Joins, before: list[Instance], instance: Instanc
         rule = COLUMN_UNKNOWN if not left or not right else IDENTIFIER_AMBIGUOUS
         facts = {"column": name, "known": scope.known()} if rule is COLUMN_UNKNOWN else {"name": name}
         scope.gate.findings.add(rule, **facts)
+        return None
+    return (*left[0], right[0][1])
+
+
+def _using(scope: Scope, joins: Joins, before: list[Instance], instance: Instance, name: str, side: str) -> Term:  # noqa: PLR0917
+    pair = _pair(scope, before, instance, name)
+    if pair is None:
         return Term(None, ("refused",), lambda _: exp.Boolean(this=True), is_constant=True)
-    (left_instance, i), (_, j) = left[0], right[0]
+    left, i, j = pair
     instance.merged.add(j)
-    first, second = left_instance.term(i), instance.term(j)
+    first, second = left.shown(i), instance.term(j)
     joins.add(first, second)
+    if side == "RIGHT":
+        left.replaced[i] = second
+    elif side == "FULL":
+        left.replaced[i] = _either(first, second)
     return compare(scope, exp.EQ, first, second)
+
+
+def _either(first: Term, second: Term) -> Term:
+    """Return the merged key of a FULL JOIN: of whichever side is there."""
+
+    def emit(form: Form) -> exp.Expression:
+        return exp.Coalesce(this=first.emit(form), expressions=[second.emit(form)])
+
+    return replace(
+        first, mark=("merged", first.mark, second.mark), emit=emit, uses=combine((first.uses, second.uses)),
+        bases=first.bases | second.bases, hidden=first.hidden | second.hidden, direct=first.direct | second.direct,
+        indirect=first.indirect | second.indirect, loose=first.loose | second.loose, spent=first.spent + second.spent,
+        keyed_as=first.keyed_as if first.keyed_as is second.keyed_as else None, unit=None,
+        source=("merged", first.source[1] if first.source else ""),
+    )  # fmt: skip
 
 
 def write_from(scope: Scope, joins: Joins, condition: Term | None) -> Callable[[exp.Select], None]:

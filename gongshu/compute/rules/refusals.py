@@ -84,7 +84,8 @@ RELATION_UNKNOWN = _gate(
 COLUMN_UNKNOWN = _gate(
     "column-unknown",
     zh="此处没有名为 {column} 的列。", en="There is no column {column} here.",
-    fix_zh="此处可用的列：{known}。不支持引用外层查询的列。", fix_en="Columns here: {known}. Columns of an outer query cannot be used.",
+    fix_zh="此处可用的列：{known}。外层查询的列只能在子查询的 WHERE 中引用。",
+    fix_en="Columns here: {known}. Columns of the query around a subquery stand in its WHERE alone.",
 )  # fmt: skip
 IDENTIFIER_AMBIGUOUS = _gate(
     "identifier-ambiguous",
@@ -148,6 +149,29 @@ JOIN_WITHOUT_KEY = _gate(
     "join-without-key",
     zh="表 {relation} 没有通过等值键与其他表关联。", en="Nothing links the relation {relation} to the others by an equality of keys.",
     fix_zh="请写 ON 左.键 = 右.键（两列都需“可关联”）。", fix_en="Write ON left.key = right.key; both need the use join.",
+)  # fmt: skip
+JOIN_BY_PLACE = _gate(
+    "join-by-place",
+    zh="{construct} 按位置或先后次序关联两个表，而不是按相等的键。",
+    en="{construct} links relations by the place or order of rows, not by keys that are equal.",
+    fix_zh="请改用 JOIN … ON 左.键 = 右.键（两列都需“可关联”）。",
+    fix_en="Use JOIN … ON left.key = right.key; both need the use join.",
+)  # fmt: skip
+LINK_MISPLACED = _gate(
+    "link-misplaced",
+    zh="与 {column} 关联的子查询不能出现在 {place}：其他表的隐私主体决定了结果，须随行参与门槛检查。",
+    en="A subquery that is linked by {column} cannot stand in {place}: units of another relation decide there, and thresholds"
+    " must be able to count them.",
+    fix_zh="请把它作为 WHERE 中用 AND 连接的条件，或按双方的隐私主体关联，或先用 JOIN 关联。",
+    fix_en="Make it a condition of WHERE connected by AND, link by the privacy unit of both, or write a JOIN.",
+)  # fmt: skip
+ABSENCE_MISPLACED = _gate(
+    "absence-misplaced",
+    zh="“不存在”条件（NOT EXISTS、NOT IN、ANTI JOIN）由 {column} 决定，只能写在直接聚合的 SELECT 的 WHERE 中：被去掉的行也须通过门槛检查。",
+    en="{column} decides what NOT EXISTS, NOT IN or ANTI JOIN takes away; that stands in the WHERE of the SELECT that aggregates,"
+    " because thresholds look at the rows taken away too.",
+    fix_zh="请在同一个 SELECT 中聚合，或按双方的隐私主体关联。",
+    fix_en="Aggregate in the same SELECT, or link by the privacy unit of both relations.",
 )  # fmt: skip
 GROUP_MISSING = _gate(
     "group-missing",
@@ -215,6 +239,11 @@ UNION_UNITS_DIFFER = _gate(
     "union-units-differ",
     zh="UNION ALL 两侧的隐私主体不同（{left}，{right}）。", en="The sides of a UNION ALL protect different units ({left}, {right}).",
     fix_zh="请分别聚合，再合并聚合结果。", fix_en="Aggregate each side by itself, then unite the results.",
+)  # fmt: skip
+SUBQUERY_COLUMNS = _gate(
+    "subquery-columns",
+    zh="{place} 的子查询应有 {wanted} 列，现有 {given} 列。", en="The subquery of {place} has {given} columns; {wanted} are compared.",
+    fix_zh="请让两侧列数一致。", fix_en="Give it as many columns as stand before {place}.",
 )  # fmt: skip
 SUBQUERY_NOT_RELEASED = _gate(
     "subquery-not-released",

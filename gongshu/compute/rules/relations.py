@@ -7,7 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules.scopes import Gate, Instance, Source
+from gongshu.compute.rules.scopes import Gate, Instance, Link, Source
 from gongshu.compute.rules.terms import (
     BaseColumn,
     Form,
@@ -60,12 +60,15 @@ class Selected:
     def __init__(
         self, items: tuple[tuple[str, Term], ...], instances: tuple[Instance, ...], shown: Shown,
         write_from: Callable[[exp.Select], None], *, is_row_level: bool, is_single_row: bool,
+        links: tuple[Link, ...] = (),
     ) -> None:  # fmt: skip
-        """Describe the result; ``instances`` carry privacy units and are empty once groups were released."""
+        """Describe the result; ``instances`` and ``links`` carry privacy units and are empty once groups were released."""
         self.columns = items
         self._instances, self._shown, self._write_from = instances, shown, write_from
+        self._linked = tuple(unit for link in links for unit in link.units)
         self.is_row_level, self.is_single_row = is_row_level, is_single_row
         self.kinds = tuple(kind for instance in instances for kind in instance.source.kinds)
+        self.kinds += tuple(kind for link in links for kind in link.kinds)
         self.sides = sum(instance.source.sides for instance in instances)
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
@@ -113,7 +116,9 @@ class Selected:
             if position < instance.first_unit + len(instance.source.kinds):
                 demand = instance.source.demand_order if is_order else instance.source.demand_unit
                 return column(instance.alias, demand(position - instance.first_unit))
-        raise IndexError(position)
+        if is_order:
+            raise IndexError(position)  # what a link carries is a list: nothing of it is bounded
+        return self._linked[position - sum(len(instance.source.kinds) for instance in self._instances)]()
 
     def select(self, names: tuple[str, ...] = ()) -> exp.Select:
         """Write the SELECT; with ``names``, as the final one that gives its columns these names."""

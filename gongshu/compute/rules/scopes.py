@@ -5,6 +5,7 @@ read follows from the statement. Written names are made here (``r1``, ``c1``); n
 into SQL, except the names of governed columns and, quoted, of the result's columns.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from gongshu.compute.rules.refusals import (
     COLUMN_UNKNOWN,
     CONSTRUCT_REFUSED,
     IDENTIFIER_AMBIGUOUS,
+    LINK_MISPLACED,
     NAME_REPEATED,
     STATEMENT_TOO_LARGE,
     UNIT_MISSING,
@@ -29,6 +31,10 @@ STEPS_MAX = 20_000
 KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN = "key:", "raw:", "unit:", "order:"
 KEYED_TYPES = frozenset({DataType.TEXT, DataType.INTEGER, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN})
 """Types of which equal values have equal text, so that a keyed hash of the text can stand for the value."""
+
+
+MANY = "some of "
+"""Starts the name of a kind of unit of which a row has a list: those that a semi-join found."""
 
 
 class TooLargeError(Exception):
@@ -253,6 +259,8 @@ class Instance:
         self.alias, self.name, self.source = alias, name, source
         self.first_unit, self.is_optional = first_unit, is_optional
         self.merged: set[int] = set()  # columns that USING or NATURAL merged into those of the left side
+        self.replaced: dict[int, Term] = {}  # columns that stand for those of both sides where the other may be missing
+        self.is_hidden = False  # a correlated subquery put it here: the statement has no name for it
         self._terms: dict[int, Term] = {}
 
     def term(self, index: int) -> Term:
@@ -260,6 +268,10 @@ class Instance:
         if index not in self._terms:
             self._terms[index] = self._leaf(index, self.source.columns[index][1])
         return self._terms[index]
+
+    def shown(self, index: int) -> Term:
+        """Return what a column means without its relation's name: of a merged key where one side may be missing, both."""
+        return self.replaced.get(index) or self.term(index)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -300,6 +312,26 @@ class Instance:
         return written
 
 
+@dataclass(frozen=True, eq=False)
+class Link:
+    """Another relation decides which rows are there, so units of it travel on.
+
+    ``units`` write, for each of ``kinds``, the list of those units whose rows a row of this SELECT meets.
+    """
+
+    test: Term
+    kinds: tuple[str, ...]
+    units: tuple[Callable[[], exp.Expression], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Correlated:
+    """A condition of a subquery on the SELECT around it; ``key`` are the columns outside and inside if it links by one."""
+
+    test: Term
+    key: tuple[Term, Term] | None
+
+
 @dataclass
 class Scope:
     """The names that can be used in one SELECT, and what has been computed there."""
@@ -308,6 +340,12 @@ class Scope:
     tables: dict[str, Any]  # CTEs visible here, by folded name: ``selects.Named``
     instances: list[Instance] = field(default_factory=list)
     place: str = "SELECT"
+    outer: "Scope | None" = None  # the SELECT around a subquery: its columns link the two
+    is_beside: bool = False  # the names of ``outer`` are on one footing with those here, as in ON
+    reached: list[Term] = field(default_factory=list)  # columns of ``outer`` that were bound
+    links: list[Link] = field(default_factory=list)  # EXISTS, IN, SEMI JOIN: units of the other relation travel on
+    absences: list[Link] = field(default_factory=list)  # NOT EXISTS …: those of the rows taken away do
+    joins: Any = None  # ``joins.Joins``: how the instances are joined
     aliases: dict[str, Term] = field(default_factory=dict)  # visible in ORDER BY, HAVING, QUALIFY, GROUP BY
     prefers_alias: bool = False
     keys: dict[Mark, Term] = field(default_factory=dict)  # group keys, as columns of the stage
@@ -328,10 +366,13 @@ class Scope:
         wanted = fold(name)
         if table is None and self.prefers_alias and wanted in self.aliases:
             return self.aliases[wanted]
-        found = self._columns(wanted, fold(table.name) if table is not None else None)
+        qualifier = fold(table.name) if table is not None else None
+        found = self.columns(wanted, qualifier)
         alias = self.aliases.get(wanted) if table is None else None
         if alias is not None and all(term.mark != alias.mark for term in found):
             found.append(alias)
+        if self.is_beside or not (found or any(fold(i.name) == qualifier for i in self.instances)):
+            found += self._outside(wanted, qualifier)
         shown = f"{table.name}.{name}" if table is not None else name
         if len(found) == 1:
             return found[0]
@@ -341,18 +382,29 @@ class Scope:
             self.gate.findings.add(COLUMN_UNKNOWN, column=shown, known=self.known())
         return poison(mark=("refused", shown))
 
-    def _columns(self, wanted: str, table: str | None) -> list[Term]:
+    def columns(self, wanted: str, table: str | None) -> list[Term]:
+        """Return every column here that a folded name can mean, with or without its relation's."""
         return [
-            instance.term(index)
+            instance.shown(index) if table is None else instance.term(index)
             for instance in self.instances
-            if table is None or fold(instance.name) == table
+            if not instance.is_hidden and (table is None or fold(instance.name) == table)
             for index, (name, _) in enumerate(instance.source.columns)
             if fold(name) == wanted and (table is not None or index not in instance.merged)
         ]
 
+    def _outside(self, wanted: str, table: str | None) -> list[Term]:
+        if self.outer is None:
+            return []
+        found = self.outer.columns(wanted, table)
+        if found and self.outer.is_grouped:
+            self.gate.findings.add(LINK_MISPLACED, place="SELECT / HAVING", column=wanted)
+        self.reached += found
+        return found
+
     def known(self) -> str:
         """Return the names of the columns here, for a message."""
-        found = dict.fromkeys(name for instance in self.instances for name, _ in instance.source.columns)
+        instances = [i for i in self.instances if not i.is_hidden]
+        found = dict.fromkeys(name for instance in instances for name, _ in instance.source.columns)
         shown = list(found)
         return ", ".join(shown[:20]) + (" …" if len(shown) > 20 else "") or "—"
 

@@ -4,25 +4,27 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from gongshu.compute.rules.expressions import bind
+from gongshu.compute.rules.conditions import read_where
 from gongshu.compute.rules.groups import is_grouped, read_distinct, read_grouped
 from gongshu.compute.rules.joins import read_from, write_from
 from gongshu.compute.rules.refusals import (
+    ABSENCE_MISPLACED,
     CONSTRUCT_REFUSED,
     NAME_REPEATED,
     RELATION_UNKNOWN,
     STATEMENT_NOT_A_QUERY,
 )
 from gongshu.compute.rules.relations import Selected, is_row_wise
-from gongshu.compute.rules.scopes import Gate, Governed, Instance, Scope, Source, Staged, fold
+from gongshu.compute.rules.scopes import Correlated, Gate, Governed, Instance, Scope, Source, Staged, fold
 from gongshu.compute.rules.sets import read_set
 from gongshu.compute.rules.showing import check_order, items_of, read_shown
 from gongshu.compute.rules.stages import Draft
 from gongshu.compute.rules.staging import Rows
 from gongshu.compute.rules.terms import (
     Form,
-    as_condition,
+    all_of,
     hidden_of,
+    names,
     quoted,
     union,
 )
@@ -52,15 +54,16 @@ def read_query(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
         gate.only(node, "this")
         return read_query(gate, tables, node.this)
     if isinstance(node, exp.Select):
-        return _read_select(gate, _with(gate, tables, node), node)
+        return _read_select(gate, with_tables(gate, tables, node), node)
     if isinstance(node, exp.SetOperation):
-        visible = _with(gate, tables, node)
+        visible = with_tables(gate, tables, node)
         return read_set(gate, visible, node, lambda side: read_query(gate, visible, side))
     gate.findings.add(STATEMENT_NOT_A_QUERY, construct=type(node).__name__.upper())
     return Staged("refused", (), is_single_row=True)
 
 
-def _with(gate: Gate, tables: Tables, node: exp.Expression) -> Tables:
+def with_tables(gate: Gate, tables: Tables, node: exp.Expression) -> Tables:
+    """Return the CTEs visible in ``node``: those around it and its own."""
     given = node.args.get("with_")
     if given is None:
         return tables
@@ -95,8 +98,8 @@ def _kept(gate: Gate, source: Source) -> Staged:
     name = gate.fresh("stage")
     if not gate.findings.reasons:
         gate.drafts.append(Draft(name, query, 0, len(source.columns), is_guarded=False))
-    names, terms = tuple(n for n, _ in source.columns), tuple(t for _, t in source.columns)
-    return Staged(name, terms, is_single_row=source.is_single_row, names=names)
+    shown, terms = tuple(n for n, _ in source.columns), tuple(t for _, t in source.columns)
+    return Staged(name, terms, is_single_row=source.is_single_row, names=shown)
 
 
 def find_table(gate: Gate, tables: Tables, name: str) -> Source:
@@ -112,28 +115,39 @@ def find_table(gate: Gate, tables: Tables, name: str) -> Source:
     return Staged("refused", (), is_single_row=True)
 
 
-def _read_select(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
-    gate.only(node, *SELECT_PARTS)
-    scope = Scope(gate, tables)
+def read_rows(gate: Gate, tables: Tables, node: exp.Expression, outer: Scope | None = None) -> Rows:
+    """Read FROM and WHERE of a SELECT. Conditions on ``outer``, the SELECT around a subquery, are kept apart."""
+    scope = Scope(gate, tables, outer=outer)
     joins = read_from(
         scope, node, lambda inner: read_query(gate, tables, inner), lambda name: find_table(gate, tables, name)
     )
-    findings = gate.findings
-    condition = None
+    scope.joins, beside = joins, joins.linked
+    condition, correlated = None, tuple[Correlated, ...]()
     if node.args.get("where") is not None:
         scope.place = "WHERE"
-        condition = as_condition(findings, bind(scope, node.args["where"].this), "WHERE")
+        condition, correlated = read_where(scope, node.args["where"].this)
         scope.place = "SELECT"
     joins.check_links(scope, node)
-    conditions = (*joins.conditions, *((condition,) if condition is not None else ()))
+    condition = all_of((*beside, *((condition,) if condition is not None else ())))
+    tests = (*joins.conditions, *(c.test for c in correlated), *(a.test for a in scope.absences))
+    conditions = (*tests, *((condition,) if condition is not None else ()))
     hidden = hidden_of(conditions) | union(i.source.hidden for i in scope.instances)
     indirect = union(t.direct | t.indirect for t in conditions) | union(i.source.indirect for i in scope.instances)
-    rows = Rows(scope, condition, joins, hidden, indirect)
+    return Rows(scope, condition, joins, hidden, indirect, correlated)
+
+
+def _read_select(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
+    gate.only(node, *SELECT_PARTS)
+    return read_shown_rows(read_rows(gate, tables, node), node)
+
+
+def read_shown_rows(rows: Rows, node: exp.Expression) -> Source:
+    """Return what a SELECT makes of its rows."""
     if is_grouped(node):
         return read_grouped(rows, node)
     if node.args.get("having") is not None:
-        findings.add(CONSTRUCT_REFUSED, construct="HAVING")
-    if node.args.get("distinct") is not None and any(i.source.is_row_level for i in scope.instances):
+        rows.scope.gate.findings.add(CONSTRUCT_REFUSED, construct="HAVING")
+    if node.args.get("distinct") is not None and rows.is_row_level:
         return read_distinct(rows, node)
     return _plain(rows, node)
 
@@ -141,18 +155,21 @@ def _read_select(gate: Gate, tables: Tables, node: exp.Expression) -> Source:
 def _plain(rows: Rows, node: exp.Expression) -> Source:
     """Read a SELECT without groups: rows stay rows, groups stay groups."""
     scope = rows.scope
+    for absence in scope.absences:
+        scope.gate.findings.add(ABSENCE_MISPLACED, column=names(absence.test.hidden))
     items = items_of(scope, node)
     shown = read_shown(scope, node, items)
     shown.is_distinct = node.args.get("distinct") is not None
     if shown.is_distinct:
         scope.gate.only(node.args["distinct"])
-    is_row_level = any(i.source.is_row_level for i in scope.instances)
+    is_row_level = rows.is_row_level
     if is_row_level:
         check_order(rows, items, shown)
     made = Selected(
         items, tuple(scope.instances), shown, write_from(scope, rows.joins, rows.condition),
         is_row_level=is_row_level,
         is_single_row=not is_row_level and all(i.source.is_single_row for i in scope.instances),
+        links=tuple(scope.links),
     )  # fmt: skip
     made.hidden, made.indirect = rows.hidden, rows.indirect
     made.is_row_wise = scope.gate.is_noisy and is_row_wise(items, shown, tuple(scope.instances))

@@ -48,7 +48,7 @@ def _star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
         scope.gate.only(node, "this", "table")
         scope.gate.only(node.this)
         wanted = fold(node.args["table"].name) if node.args.get("table") else None
-        instances = [i for i in scope.instances if wanted is None or fold(i.name) == wanted]
+        instances = [i for i in scope.instances if not i.is_hidden and (wanted is None or fold(i.name) == wanted)]
         if not instances:
             scope.gate.findings.add(RELATION_UNKNOWN, relation=node.args["table"].name, known=_names_of(scope))
     else:
@@ -56,12 +56,14 @@ def _star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
             scope.gate.findings.add(CONSTRUCT_REFUSED, construct="* AS")
             return []
         scope.gate.only(node)
-        instances = scope.instances
+        instances = [i for i in scope.instances if not i.is_hidden]
+    is_bare = isinstance(node, exp.Star)
     return [
-        (name, scope.keys.get(i.term(index).mark, i.term(index)))
+        (name, scope.keys.get(term.mark, term))
         for i in instances
         for index, (name, _) in enumerate(i.source.columns)
         if index not in i.merged
+        for term in (i.shown(index) if is_bare else i.term(index),)
     ]
 
 

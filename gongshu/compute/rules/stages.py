@@ -8,8 +8,9 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass
-from gongshu.compute.rules.terms import Mark, Term, column, union
+from gongshu.compute.rules.terms import Mark, Shape, Term, column, union
 from gongshu.compute.types import Stage
+from gongshu.policies.types import Use
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,12 @@ class Collector:
     def released(self, index: int, data_type: DataType | None, terms: tuple[Term, ...]) -> Term:
         """Return the stage's column ``index`` as a released value: all uses, lineage kept."""
         name = f"c{index}"
+        # A released group key still is what it was grouped by: other relations may be linked to it.
+        key = self.keys[index] if index < len(self.keys) else None
+        is_key = key is not None and key.shape is Shape.COLUMN and Use.JOIN in key.uses
         return Term(
             data_type, ("released", self.alias, index), lambda _: column(self.alias, name), is_released=True,
+            shape=Shape.COLUMN if is_key else Shape.OTHER,
             direct=union(t.direct for t in terms), indirect=self.indirect | union(t.indirect for t in terms),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from gongshu.compute.rules import noise, rounding, thresholds
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.relations import Selected, Shown
-from gongshu.compute.rules.scopes import Instance, Scope, Source, Staged
+from gongshu.compute.rules.scopes import Correlated, Instance, Scope, Source, Staged
 from gongshu.compute.rules.stages import Collector, Draft
 from gongshu.compute.rules.terms import BaseColumn, Mark, Term, column, quoted
 
@@ -24,6 +24,13 @@ class Rows:
     joins: Joins
     hidden: frozenset[BaseColumn]
     indirect: frozenset[str]
+    correlated: tuple[Correlated, ...] = ()  # of a subquery: conditions that look at the SELECT around it
+
+    @property
+    def is_row_level(self) -> bool:
+        """Whether rows of the data decide which rows these are; a released relation linked to rows is none any more."""
+        scope = self.scope
+        return bool(scope.links or scope.absences) or any(i.source.is_row_level for i in scope.instances)
 
 
 def _unit(instance: Instance, position: int) -> exp.Expression:

@@ -301,6 +301,13 @@ def condition(operator: str, terms: tuple[Term, ...], emit: Callable[[], Any], e
     )  # fmt: skip
 
 
+def all_of(terms: Sequence[Term]) -> Term | None:
+    """Return all of ``terms`` connected by AND; ``None`` when there are none."""
+    if len(terms) < 2:
+        return terms[0] if terms else None
+    return condition("AND", tuple(terms), lambda: conjunction(t.emit(Form.VALUE) for t in terms))
+
+
 def as_condition(findings: Findings, term: Term, place: str) -> Term:
     """Return ``term`` as a condition; a boolean column or function needs ``filter``."""
     if term.is_tested or term.is_constant:
