@@ -18,6 +18,7 @@ from gongshu.compute.service.agreeing import (
 )
 from gongshu.compute.service.deriving import create_derived, drop_derived, list_derived
 from gongshu.compute.service.governing import explain
+from gongshu.compute.service.programs import Submission, submit_python, try_python
 from gongshu.compute.service.reading import (
     get_job,
     job_in,
@@ -45,6 +46,7 @@ __all__ = [
     "ArtifactInvalid",
     "JointHalf",
     "JointTerms",
+    "Submission",
     "answer_joint",
     "confirm_joint",
     "create_derived",
@@ -73,10 +75,12 @@ __all__ = [
     "run_job",
     "run_joint_again",
     "stop_under_in",
+    "submit_python",
     "submit_sql",
     "submit_verification",
     "synthetic_rows",
     "try_on_synthetic",
+    "try_python",
     "verify_lookup",
     "waiting_jobs",
     "waiting_joint_jobs",

@@ -1,5 +1,7 @@
 """Jobs for those who may know of them, and their end with a grant."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from gongshu.base.paging import FIRST_PAGE, Page, PageRequest, page_where
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
 from gongshu.compute.adapters import folders
-from gongshu.compute.rules import jobs
+from gongshu.compute.rules import jobs, programs
 from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.types import Job, Relation
 from gongshu.grants.types import Disposal, DisposalKind
@@ -33,7 +35,7 @@ def get_job(site: Site, actor: Actor, job_id: JobId) -> Job:
         found = store.JOBS.find(tx, job_id)
     if found is None or not jobs.sees(actor, found):
         raise Refused((NOT_FOUND.because(kind="job", id=job_id),))
-    return found
+    return programs.as_seen(actor, found)
 
 
 def job_lineage(site: Site, actor: Actor, job_id: JobId) -> dict[str, Any]:
@@ -51,7 +53,8 @@ def list_jobs(site: Site, actor: Actor, page: PageRequest = FIRST_PAGE) -> Page[
     """Return jobs that the actor may know of, newest first."""
     access.require(actor, Permission.READ_JOB_VIEW)
     with site.db.reading() as tx:
-        return page_where(lambda ask: store.JOBS.page(tx, ask), lambda job: jobs.sees(actor, job), page)
+        found = page_where(lambda ask: store.JOBS.page(tx, ask), lambda job: jobs.sees(actor, job), page)
+    return replace(found, rows=tuple(programs.as_seen(actor, job) for job in found.rows))
 
 
 def waiting_jobs(site: Site) -> tuple[JobId, ...]:
@@ -84,5 +87,6 @@ def stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId, 
             origins=(job.plan.entitlement,), facts={"reason": reason},
         )  # fmt: skip
         store.JOBS.save(tx, job, decision.value_or_raise())
+        tx.after_commit(partial(folders.remove, folders.kept_folder(site.home, job.id)))
         disposals.append(Disposal(DisposalKind.JOB, job.ref, DUTY))
     return tuple(disposals)

@@ -5,7 +5,7 @@ is not touched; a folder that nobody recorded is replaced.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gongshu.access.types import SYSTEM
@@ -15,8 +15,9 @@ from gongshu.base.ids import JobId
 from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.compute import store
-from gongshu.compute.adapters import artifacts, folders, projections, sandbox
+from gongshu.compute.adapters import artifacts, folders, programs, projections, sandbox
 from gongshu.compute.rules import jobs, verification
+from gongshu.compute.rules import programs as program_rules
 from gongshu.compute.rules import projections as written
 from gongshu.compute.service.governing import Governed, govern_in
 from gongshu.compute.service.joint import run_joint
@@ -48,13 +49,16 @@ def run_job(site: Site, job_id: JobId) -> Job:
     """
     started = _start(site, job_id)
     if isinstance(started, Job):
+        folders.remove(folders.kept_folder(site.home, job_id))
         return started
     job, governed = started
     clock = time.monotonic()
     folders.sweep(site.home, job.id)
     with folders.workplace(site.home, f"{job.id}-{site.ids.make('run')}") as place:
         done = _execute(site, job, governed, place, clock)
-        return _finish(site, job, done, place / "outbox")
+        ended = _finish(site, job, done, place / "outbox")
+    folders.remove(folders.kept_folder(site.home, job_id))
+    return ended
 
 
 def _start(site: Site, job_id: JobId) -> Job | tuple[Job, Governed]:
@@ -101,6 +105,8 @@ def _execute(site: Site, job: Job, governed: Governed, place: Path, clock: float
             return _build_artifact(site, job, governed, place, clock)
         if job.plan.kind is JobKind.JOINT:
             return _run_joint(site, job, governed, place)
+        if job.plan.kind is JobKind.PYTHON:
+            return _run_python(site, job, governed, place, clock)
         return _run_query(site, job, governed, place, clock)
     except Refused as refused:
         return Done(failure=refused.reasons[0].code)
@@ -133,7 +139,11 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
         projections.write(recipe(site, relations[projection.relation], projection, sources, job.id), target)
         given[projection.relation] = target
     run = sandbox.Run(given, place / "outbox", RESULT_FILES, job.plan.limits, written.PLAN_OPERATORS)
-    outcome = sandbox.run_engine(query, run)
+    if query.price is None:
+        outcome = sandbox.run_engine(query, run)
+    else:
+        with folders.kept(site.home, job.id) as kept:
+            outcome = sandbox.run_engine(query, replace(run, kept=kept))
     if outcome.code:
         return Done(failure=outcome.code, defences=outcome.defences)
     report = jobs.report_of(
@@ -143,6 +153,32 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
     )  # fmt: skip
     files = folders.describe(place / "outbox", dict.fromkeys(RESULT_FILES, outcome.rows))
     return Done(files=files, report=report, defences=outcome.defences)
+
+
+def _run_python(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:
+    """Run a program, and end at a whole tick: how long it took could otherwise tell what it saw."""
+    program, image = job.plan.program, programs.find_job_image()
+    if program is None:
+        return Done(failure="plan-unexpected")
+    if image is None or image.digest != program.image or not programs.has_namespaces():
+        return Done(failure="image-changed" if image is not None and programs.has_namespaces() else "cell-unavailable")
+    relations = {relation.name: relation for relation in governed.relations}
+    given = {p.relation: place / "projections" / f"p{i}.parquet" for i, p in enumerate(program.projections)}
+    for projection in program.projections:
+        sources = catalog.version_files(site, governed.versions[projection.relation])
+        made = recipe(site, relations[projection.relation], projection, sources, job.id)
+        projections.write(made, given[projection.relation])
+    outcome = programs.run_program(programs.ProgramRun(
+        image, job.plan.code, given, program.outputs, job.plan.limits, program.printed_bytes_max, place, place / "outbox"
+    ))  # fmt: skip
+    time.sleep(program_rules.seconds_to_wait(time.monotonic() - clock, program.tick_seconds))
+    if outcome.code:
+        return Done(failure=outcome.code, defences=outcome.defences)
+    rows = dict(outcome.rows)
+    report = program_rules.report_of_program(
+        sum(rows.values()), time.monotonic() - clock, program.tick_seconds, outcome.defences
+    )
+    return Done(files=folders.describe(place / "outbox", rows), report=report, defences=outcome.defences)
 
 
 def _build_artifact(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:

@@ -11,11 +11,17 @@ from gongshu.base.ids import EntitlementId, GrantId, JobId
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
 from gongshu.compute.rules import jobs, verification
+from gongshu.compute.service import budgets
 from gongshu.compute.service.governing import Governed, decide_sql, find_entitlement_in, govern_in, named, unknown
 from gongshu.compute.types import Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
 from gongshu.scenarios.types import Entitlement
 
 Plan = Callable[[Governed], Decision[JobPlan]]
+Bar = Callable[[Transaction, Entitlement], Decision[Entitlement]]
+
+
+def _no_bar(_tx: Transaction, entitlement: Entitlement) -> Decision[Entitlement]:
+    return Permitted(entitlement)
 
 
 def submit_sql(site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, sql: str) -> Job:
@@ -28,7 +34,7 @@ def submit_sql(site: Site, actor: Actor, entitlement_id: EntitlementId, title: s
         inputs = inputs_of(governed, tuple(p.relation for p in decision.value.projections))
         return Permitted(jobs.plan_query(governed.entitlement.ref, sql, decision.value, inputs, governed.thresholds))
 
-    return _submit(site, actor, entitlement_id, title, plan)
+    return submit(site, actor, entitlement_id, title, plan)
 
 
 def submit_verification(
@@ -46,7 +52,7 @@ def submit_verification(
         inputs = inputs_of(governed, (decision.value.relation,))
         return Permitted(jobs.plan_verification(governed.entitlement.ref, decision.value, inputs, governed.thresholds))
 
-    return _submit(site, actor, entitlement_id, title, plan)
+    return submit(site, actor, entitlement_id, title, plan)
 
 
 def inputs_of(governed: Governed, relations: tuple[str, ...]) -> tuple[Ref, ...]:
@@ -60,13 +66,19 @@ def projection_of(definition: VerificationDefinition, relation: Relation) -> Pro
     return Projection(relation.name, relation.resource, (), raws=tuple(field.column for field in fields))
 
 
-def _submit(site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, plan: Plan) -> Job:
+def submit(  # noqa: PLR0917 - as the services that submit call it
+    site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, plan: Plan, bar: Bar = _no_bar
+) -> Job:
+    """Submit a job that ``plan`` freezes or refuses; audited either way, and raised when refused.
+
+    ``bar`` is asked first whether the entitlement may have one more job.
+    """
     with site.db.transaction() as tx:
         entitlement = find_entitlement_in(tx, actor, entitlement_id)
         decision = access.guard(
             actor,
             Permission.DEVELOP_JOB_SUBMIT,
-            lambda: _decide(tx, site, actor, entitlement, entitlement_id, title, plan),
+            lambda: _decide(tx, site, actor, entitlement, entitlement_id, title, plan, bar),
         )
         subject = named(entitlement_id, entitlement)
         origins: tuple[Ref, ...] = ()
@@ -75,24 +87,36 @@ def _submit(site: Site, actor: Actor, entitlement_id: EntitlementId, title: str,
             subject, origins = job.ref, (job.plan.entitlement, *job.plan.inputs)
         audit.record(tx, site, actor=actor, action="job.submit", subject=subject, decision=decision, origins=origins)
         if isinstance(decision, Permitted):
-            store.JOBS.add(tx, decision.value)
+            _record(tx, site, actor, entitlement, decision.value)
     return decision.value_or_raise()
 
 
 def _decide(  # noqa: PLR0917 - what a decision looks at
     tx: Transaction, site: Site, actor: Actor, entitlement: Entitlement | None, entitlement_id: str, title: str,
-    plan: Plan,
+    plan: Plan, bar: Bar,
 ) -> Decision[Job]:  # fmt: skip
     if entitlement is None:
         return unknown(entitlement_id)
-    governed, plain = govern_in(tx, site, entitlement), jobs.decide_title(title)
+    governed, plain, free = govern_in(tx, site, entitlement), jobs.decide_title(title), bar(tx, entitlement)
     planned = governed if isinstance(governed, Denied) else plan(governed.value)
-    if isinstance(planned, Denied) or isinstance(plain, Denied):
-        return Denied(planned.reasons + plain.reasons)
-    return Permitted(
-        Job(
-            id=JobId(site.ids.make("job")), plan=planned.value, entitlement=entitlement.id, submitted_by=actor.person,
-            developer=actor.party, status=JobStatus.SUBMITTED, submitted_at=site.now(), title=plain.value,
-            operator=entitlement.operator, grant=GrantId(entitlement.grant.id),
-        )
+    if isinstance(planned, Denied) or isinstance(plain, Denied) or isinstance(free, Denied):
+        return Denied(planned.reasons + plain.reasons + free.reasons)
+    noise = budgets.decide_planned(entitlement.thresholds, planned.value)
+    if isinstance(noise, Denied):
+        return noise
+    paid = budgets.paid_in(tx, planned.value)
+    if paid is not None:
+        return Permitted(paid)  # the same plan with new noise would be a second draw
+    job = Job(
+        id=JobId(site.ids.make("job")), plan=planned.value, entitlement=entitlement.id, submitted_by=actor.person,
+        developer=actor.party, status=JobStatus.SUBMITTED, submitted_at=site.now(), title=plain.value,
+        operator=entitlement.operator, grant=GrantId(entitlement.grant.id),
     )  # fmt: skip
+    return budgets.decide_charge_in(tx, site, entitlement, job)
+
+
+def _record(tx: Transaction, site: Site, actor: Actor, entitlement: Entitlement | None, job: Job) -> None:
+    """Store a new job and take its price from the budget. One that was paid for before stays as it is."""
+    if entitlement is not None and store.JOBS.find(tx, job.id) is None:
+        store.JOBS.add(tx, job)
+        budgets.charge_in(tx, site, actor, entitlement, job)

@@ -9,7 +9,7 @@ from gongshu.audit import service as audit
 from gongshu.base.decisions import Decision, Denied
 from gongshu.base.digest import sha256_hex
 from gongshu.base.ids import EntitlementId
-from gongshu.base.site import Site
+from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import Meaning, Resource, ResourceVersion
 from gongshu.compute.adapters import folders, projections, sandbox
@@ -19,9 +19,10 @@ from gongshu.compute.rules.functions import WRITTEN_TYPES
 from gongshu.compute.rules.refusals import RELATION_UNKNOWN
 from gongshu.compute.service.governing import Governed, decide_sql_in, find_entitlement_in, govern_in, named, unknown
 from gongshu.compute.service.running import recipe
-from gongshu.compute.types import GovernedQuery
+from gongshu.compute.types import GovernedQuery, Projection
 
 Rows = tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]
+Sketches = dict[str, tuple[synthetic.ColumnSketch, ...]]
 SHOWN_ROWS_MAX = 1_000
 SEED = 20260101
 DECIMAL_TYPE = "DECIMAL(18, 2)"
@@ -81,23 +82,25 @@ def try_on_synthetic(site: Site, actor: Actor, entitlement_id: EntitlementId, sq
             tx, site, actor=actor, action="sql.try", subject=named(entitlement_id, entitlement), decision=decision,
             facts={"code_digest": sha256_hex(sql.encode())},
         )  # fmt: skip
-        sketches = {
-            name: _sketches(catalog.resource_in(tx, version.resource), version)
-            for found in governed
-            for name, version in found.versions.items()
-        }
+        sketches = {name: found for one in governed for name, found in sketches_in(tx, one).items()}
     query = decision.value_or_raise()
     with folders.workplace(site.home, site.ids.make("trial")) as place:
         return _run(site, query, governed[0], sketches, place)
 
 
-def _run(
-    site: Site, query: GovernedQuery, governed: Governed, sketches: dict[str, tuple[synthetic.ColumnSketch, ...]],
-    place: Path,
-) -> Rows:  # fmt: skip
+def sketches_in(tx: Transaction, governed: Governed) -> Sketches:
+    """Return what may be known of each relation's columns, by the relation's name."""
+    versions = governed.versions.items()
+    return {name: _sketches(catalog.resource_in(tx, version.resource), version) for name, version in versions}
+
+
+def write_synthetic(
+    site: Site, governed: Governed, wanted: tuple[Projection, ...], sketches: Sketches, place: Path
+) -> dict[str, Path]:
+    """Write each projection from made-up rows, with the masks and filters that the real ones get; return the files."""
     relations = {relation.name: relation for relation in governed.relations}
     given: dict[str, Path] = {}
-    for index, projection in enumerate(query.projections):
+    for index, projection in enumerate(wanted):
         made, target = place / f"made{index}.parquet", place / "projections" / f"p{index}.parquet"
         columns = sketches[projection.relation]
         types = {c.name: DECIMAL_TYPE if c.data_type == "decimal" else WRITTEN_TYPES[c.data_type] for c in columns}
@@ -105,7 +108,12 @@ def _run(
         projections.write_rows(types, rows, made)
         projections.write(recipe(site, relations[projection.relation], projection, (made,), "synthetic"), target)
         given[projection.relation] = target
-    run = sandbox.Run(given, place / "outbox", ("result.parquet",), jobs.SYNTHETIC_LIMITS, written.PLAN_OPERATORS)
+    return given
+
+
+def _run(site: Site, query: GovernedQuery, governed: Governed, sketches: Sketches, place: Path) -> Rows:
+    given = write_synthetic(site, governed, query.projections, sketches, place)
+    run = sandbox.Run(given, place / "outbox", ("result.parquet",), jobs.SYNTHETIC_LIMITS, written.PLAN_OPERATORS, place / "kept")
     outcome = sandbox.run_engine(query, run)
     if outcome.code:
         failed = Denied((jobs.TRIAL_FAILED.because(failure=outcome.code),))

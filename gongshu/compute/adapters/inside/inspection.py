@@ -40,11 +40,10 @@ def is_pickle(content: bytes) -> bool:
     """Whether ``content`` is a pickle (of any protocol), or an archive as joblib and PyTorch write them."""
     if content.startswith(ZIP):
         return True
+    steps, end = 0, 0
     try:
-        steps = 0
         for _operation, _argument, place in pickletools.genops(content):
-            steps += 1
-            end = place
+            steps, end = steps + 1, place or 0
     except Exception:  # noqa: BLE001 - whatever it stumbles over: this is none
         # A joblib file is a pickle with arrays between its parts: it begins like one and goes on otherwise.
         return content[:1] == b"\x80" and content[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}
