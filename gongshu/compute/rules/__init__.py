@@ -1,10 +1,20 @@
 """The decisions of governed compute. ``decide_query`` is the gate; the specification is controls.md, table by table."""
 
-from gongshu.compute.rules import aggregates, arithmetic, conditions, expressions, links, subqueries
+from gongshu.compute.rules import aggregates, arithmetic, conditions, expressions, grouping_sets, links, subqueries
 from gongshu.compute.rules.jobs import TRANSITIONS
 from gongshu.compute.rules.statement import decide_query
 
 CONSTRUCTS = frozenset(expressions.HANDLERS)
 """Every node type of an expression that has a rule; the modules imported above register theirs."""
 
-__all__ = ["CONSTRUCTS", "TRANSITIONS", "aggregates", "arithmetic", "conditions", "decide_query", "links", "subqueries"]
+__all__ = [
+    "CONSTRUCTS",
+    "TRANSITIONS",
+    "aggregates",
+    "arithmetic",
+    "conditions",
+    "decide_query",
+    "grouping_sets",
+    "links",
+    "subqueries",
+]

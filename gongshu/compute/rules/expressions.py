@@ -78,7 +78,7 @@ def value(scope: Scope, node: exp.Expression) -> Term:
 def refuse_node(scope: Scope, node: exp.Expression) -> Term:
     """Refuse what has no function: by name when it looks like a function, by construct otherwise."""
     if isinstance(node, exp.PositionalColumn):
-        scope.gate.findings.add(POSITION_REFUSED, construct="#n")
+        scope.gate.findings.add(POSITION_REFUSED, construct="#n", name="—")
     elif isinstance(node, exp.Anonymous | exp.Func):
         name = str(node.this) if isinstance(node, exp.Anonymous) else node.sql_name()
         scope.gate.findings.add(FUNCTION_UNKNOWN, function=name.lower()[:60], known=functions.known_functions())

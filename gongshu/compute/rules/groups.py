@@ -4,19 +4,19 @@ from sqlglot import exp
 
 from gongshu.compute.rules.aggregates import known_aggregate
 from gongshu.compute.rules.expressions import value
+from gongshu.compute.rules.grouping_sets import sets_in
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import (
     COLUMN_NOT_GROUPED,
     CONSTRUCT_REFUSED,
     GROUP_MISSING,
     IDENTIFIER_AMBIGUOUS,
-    POSITION_REFUSED,
 )
 from gongshu.compute.rules.relations import Selected, Shown
 from gongshu.compute.rules.scopes import Instance, Scope, Source, fold
-from gongshu.compute.rules.showing import check_order, items_of, read_shown
-from gongshu.compute.rules.stages import Collector
-from gongshu.compute.rules.staging import Rows, over_stage, stage
+from gongshu.compute.rules.showing import check_order, items_of, read_shown, refuse_position, star
+from gongshu.compute.rules.stages import Collector, Sets
+from gongshu.compute.rules.staging import Rows, over_stage, stages
 from gongshu.compute.rules.terms import (
     Term,
     hidden_of,
@@ -28,9 +28,10 @@ from gongshu.policies.types import Use
 
 
 def aggregates_in(node: exp.Expression | None) -> bool:
+    """Whether an aggregate of this SELECT's rows stands in ``node``."""
     if node is None or isinstance(node, exp.Query):
         return False
-    if known_aggregate(node) is not None:
+    if known_aggregate(node) is not None or isinstance(node, exp.Grouping | exp.GroupingId):
         return True
     below = list(node.iter_expressions())
     if isinstance(node, exp.Window):
@@ -39,26 +40,56 @@ def aggregates_in(node: exp.Expression | None) -> bool:
 
 
 def is_grouped(node: exp.Expression) -> bool:
+    """Whether a SELECT groups its rows, by keys or all into one."""
     parts = [*node.expressions, node.args.get("having"), node.args.get("order"), node.args.get("qualify")]
     return node.args.get("group") is not None or any(aggregates_in(part) for part in parts)
 
 
-def _keys(scope: Scope, node: exp.Expression) -> list[Term]:
+def _keys(scope: Scope, node: exp.Expression) -> tuple[list[Term], Sets]:
+    """Return every key, and where there are several sets of them, which keys each set has."""
     group = node.args.get("group")
     if group is None:
-        return []
-    scope.gate.only(group, "expressions")
+        return [], ()
+    scope.gate.only(group, "expressions", "all")
     scope.place = "GROUP BY"
+    if group.args.get("all"):
+        return list({t.mark: t for t in _all_keys(scope, node)}.values()), ()
     aliases = {fold(p.alias): p.this for p in node.expressions if isinstance(p, exp.Alias)}
-    found: list[Term] = []
-    for part in group.expressions:
+    alternatives = sets_in(scope, group.expressions)
+    found: dict[int, Term] = {}
+    for part in {id(p): p for alternative in alternatives for p in alternative}.values():
         if isinstance(part, exp.Literal):
-            scope.gate.findings.add(
-                POSITION_REFUSED, construct=f"GROUP BY {part.this}" if not part.is_string else "GROUP BY"
-            )
+            refuse_position(scope, "GROUP BY", part, [p.alias_or_name for p in node.expressions])
+            meant = _at(node, part)
+            if meant is not None:
+                found[id(part)] = value(scope, meant)  # so that the rest can be looked at
             continue
-        found.append(_key(scope, part, aliases))
-    return [t for i, t in enumerate(found) if t.mark not in {other.mark for other in found[:i]}]
+        found[id(part)] = _key(scope, part, aliases)
+    keys = list({t.mark: t for t in found.values()}.values())
+    if len(alternatives) == 1:
+        return keys, ()
+    places = {key.mark: i for i, key in enumerate(keys)}
+    sets = (tuple(dict.fromkeys(places[found[id(p)].mark] for p in one if id(p) in found)) for one in alternatives)
+    return keys, tuple(sorted(sets, key=len))
+
+
+def _at(node: exp.Expression, part: exp.Literal) -> exp.Expression | None:
+    position = int(part.this) if str(part.this).isdigit() and len(str(part.this)) < 5 else 0
+    item = node.expressions[position - 1] if 0 < position <= len(node.expressions) else None
+    inner = item.this if isinstance(item, exp.Alias) else item
+    return None if inner is None or isinstance(inner, exp.Star) or aggregates_in(inner) else inner
+
+
+def _all_keys(scope: Scope, node: exp.Expression) -> list[Term]:
+    """Return the keys of GROUP BY ALL: every item without an aggregate."""
+    found: list[Term] = []
+    for part in node.expressions:
+        inner = part.this if isinstance(part, exp.Alias) else part
+        if isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)):
+            found += [term for _, term in star(scope, part)]
+        elif not aggregates_in(inner):
+            found.append(value(scope, inner))
+    return [term for term in found if not term.is_constant]
 
 
 def _key(scope: Scope, part: exp.Expression, aliases: dict[str, exp.Expression]) -> Term:
@@ -76,14 +107,17 @@ def _key(scope: Scope, part: exp.Expression, aliases: dict[str, exp.Expression])
 
 
 def read_grouped(rows: Rows, node: exp.Expression) -> Source:
+    """Read a SELECT that groups its rows."""
     scope, findings = rows.scope, rows.scope.gate.findings
-    keys = _keys(scope, node)
+    keys, sets = _keys(scope, node)
     for key in keys:
         need(findings, key, Use.GROUP, GROUP_MISSING, "GROUP BY")
     own = units_of(rows, node, keys)
-    if own is not None:
+    if own is not None and not sets:
         return read_unit_groups(rows, node, keys, own)
-    collector = Collector(scope.gate.fresh("r"), keys)
+    if own is not None:
+        findings.add(CONSTRUCT_REFUSED, construct="GROUPING SETS (privacy unit)")
+    collector = Collector(scope.gate.fresh("r"), keys, sets=sets)
     collector.indirect = rows.indirect | union(k.direct | k.indirect for k in keys)
     scope.keys = {
         key.mark: collector.released(i, key.data_type, (key,)) for i, key in enumerate(keys) if not key.is_constant
@@ -92,7 +126,7 @@ def read_grouped(rows: Rows, node: exp.Expression) -> Source:
     items = items_of(scope, node)
     shown = read_shown(scope, node, items)
     _check_grouped(scope, items, shown)
-    staged = stage(rows, collector, is_single_row=not keys)
+    staged = stages(rows, collector)
     if node.args.get("distinct") is not None:
         scope.gate.only(node.args["distinct"])
         shown.is_distinct = True
@@ -177,4 +211,4 @@ def read_grouping(rows: Rows, node: exp.Expression, items: tuple[tuple[str, Term
     released = tuple((name, scope.keys[term.mark]) for name, term in items)
     shown = read_shown(scope, node, released)
     _check_grouped(scope, released, shown)
-    return over_stage(collector, stage(rows, collector, is_single_row=False), released, shown)
+    return over_stage(collector, stages(rows, collector), released, shown)

@@ -40,7 +40,7 @@ CONSTRUCT_REFUSED = _gate(
 POSITION_REFUSED = _gate(
     "position-refused",
     zh="不支持按位置引用列：{construct}。", en="Columns are not referred to by position: {construct}.",
-    fix_zh="请写出列名或别名。", fix_en="Write the name or the alias of the column.",
+    fix_zh="请写出列名或别名（{name}）。", fix_en="Write the name or the alias of the column ({name}).",
 )  # fmt: skip
 LIMIT_NOT_LITERAL = _gate(
     "limit-not-literal",

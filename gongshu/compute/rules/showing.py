@@ -27,7 +27,7 @@ def items_of(scope: Scope, node: exp.Expression) -> tuple[tuple[str, Term], ...]
     for part in node.expressions:
         inner = part.this if isinstance(part, exp.Alias) else part
         if isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)):
-            found += _star(scope, part)
+            found += star(scope, part)
             continue
         name = ""
         if isinstance(part, exp.Alias):
@@ -43,7 +43,8 @@ def items_of(scope: Scope, node: exp.Expression) -> tuple[tuple[str, Term], ...]
     return tuple(found)
 
 
-def _star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
+def star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
+    """Return the columns of ``*`` or ``relation.*``."""
     if isinstance(node, exp.Column):
         scope.gate.only(node, "this", "table")
         scope.gate.only(node.this)
@@ -92,10 +93,17 @@ def _ordered(scope: Scope, item: exp.Expression) -> tuple[Term, bool, bool]:
     scope.gate.only(item, "this", "desc", "nulls_first")
     inner = item.this
     if isinstance(inner, exp.Literal):
-        scope.gate.findings.add(
-            POSITION_REFUSED, construct=f"ORDER BY {inner.this}" if not inner.is_string else "ORDER BY"
-        )
+        refuse_position(scope, "ORDER BY", inner, list(scope.aliases))
     return value(scope, inner), bool(item.args.get("desc")), bool(item.args.get("nulls_first"))
+
+
+def refuse_position(scope: Scope, place: str, node: exp.Expression, shown: list[str]) -> None:
+    """Refuse a column named by its position, with the name to write instead."""
+    is_number = not node.is_string and str(node.this).isdigit()
+    position = int(node.this) if is_number and len(str(node.this)) < 5 else 0
+    names = shown[position - 1 : position] if position else []
+    construct = f"{place} {node.this}" if is_number else place
+    scope.gate.findings.add(POSITION_REFUSED, construct=construct[:60], name=(names or ["—"])[0] or "—")
 
 
 def _whole(scope: Scope, node: exp.Expression | None, kind: type[exp.Expression], construct: str) -> str:

@@ -41,6 +41,10 @@ class Draft:
     noisy: tuple[Stage, ...] = ()  # instead of ``query``: its steps, where noise takes the place of thresholds
 
 
+Sets = tuple[tuple[int, ...], ...]
+"""Which keys each of several sets has, the smallest first."""
+
+
 class Collects(Protocol):
     """Where the aggregates of a SELECT are asked for."""
 
@@ -60,6 +64,7 @@ class Collector:
     wanted: list[Wanted] = field(default_factory=list)
     indirect: frozenset[str] = frozenset()
     is_released: bool = True
+    sets: Sets = ()
 
     def released(self, index: int, data_type: DataType | None, terms: tuple[Term, ...]) -> Term:
         """Return the stage's column ``index`` as a released value: all uses, lineage kept."""

@@ -1,12 +1,13 @@
 """From a grouped SELECT to its stage: the groups that thresholds let through, and what the SELECT shows of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlglot import exp
 
 from gongshu.compute.rules import noise, rounding, thresholds
+from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.relations import Selected, Shown
@@ -43,6 +44,17 @@ def _order(instance: Instance, position: int) -> exp.Expression:
 
 def _origin(instance: Instance, position: int) -> exp.Expression:
     return column(instance.alias, instance.source.demand_side(position))
+
+
+def stages(rows: Rows, collector: Collector) -> tuple[Staged, ...]:
+    """Write the stage of a grouped SELECT, or one for each set of keys."""
+    if not collector.sets:
+        return (stage(rows, collector, is_single_row=not collector.keys),)
+    return tuple(
+        stage(rows, replace(collector, alias=rows.scope.gate.fresh("r"), keys=[collector.keys[i] for i in own], sets=()),
+              is_single_row=not own)
+        for own in collector.sets
+    )  # fmt: skip
 
 
 def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
@@ -116,12 +128,16 @@ def _each(
     return tuple(partial(write, i, position) for i in scope.instances for position in range(count(i.source)))
 
 
-def over_stage(collector: Collector, staged: Staged, items: tuple[tuple[str, Term], ...], shown: Shown) -> Selected:
+def over_stage(
+    collector: Collector, staged: tuple[Staged, ...], items: tuple[tuple[str, Term], ...], shown: Shown
+) -> Selected:
     """Return what a SELECT shows of the groups of its stage."""
 
     def write(select: exp.Select) -> None:
-        written = staged.emit()
+        written = united(collector, staged) if collector.sets else staged[0].emit()
         written.set("alias", exp.TableAlias(this=quoted(collector.alias)))
         select.set("from_", exp.From(this=written))
 
-    return Selected(items, (), shown, write, is_row_level=False, is_single_row=staged.is_single_row)
+    return Selected(
+        items, (), shown, write, is_row_level=False, is_single_row=not collector.sets and staged[0].is_single_row
+    )
