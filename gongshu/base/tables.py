@@ -7,7 +7,19 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Text, func, select
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 from gongshu.base.decisions import CHANGED_MEANWHILE, NOT_FOUND, Refused
@@ -38,6 +50,11 @@ def short(name: str, *, unique: bool = False, nullable: bool = True) -> Column[s
 def whole(name: str) -> Column[int]:
     """Return an indexed column for a whole number."""
     return Column(name, Integer, index=True)
+
+
+def never_negative(name: str) -> Column[int]:
+    """Return a column for a whole number that the database itself keeps from going below zero."""
+    return Column(name, BigInteger, CheckConstraint(f"{name} >= 0", name=f"{name}_never_negative"), nullable=False)
 
 
 def moment(name: str) -> Column[Any]:

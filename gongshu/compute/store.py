@@ -2,8 +2,8 @@
 
 from gongshu.base.ids import EntitlementId, GrantId, JobId
 from gongshu.base.site import Transaction
-from gongshu.base.tables import SHORT_CHARS_MAX, Documents, short
-from gongshu.compute.types import DerivedRelation, Job, JobKind, JobProgress, JobStatus, JointAgreement
+from gongshu.base.tables import SHORT_CHARS_MAX, Documents, never_negative, short
+from gongshu.compute.types import BudgetCharge, DerivedRelation, Job, JobKind, JobProgress, JobStatus, JointAgreement, PrivacyBudget
 
 JOBS: Documents[Job] = Documents(
     "job", Job, short("developer"), short("operator"), short("entitlement"), short("grant"), short("status"),
@@ -27,6 +27,18 @@ AGREEMENTS: Documents[JointAgreement] = Documents(
         "developer": kept.developer, "operator": kept.operator, "grant": kept.grant, "status": kept.status.value,
         "nonce": kept.proposal.nonce, "address": kept.own.address[:SHORT_CHARS_MAX] if kept.own else "",
     },
+)  # fmt: skip
+
+BUDGETS: Documents[PrivacyBudget] = Documents(
+    "privacy_budget", PrivacyBudget, never_negative("epsilon_milli_left"), never_negative("delta_pico_left"),
+    index=lambda budget: {
+        "epsilon_milli_left": budget.epsilon_milli_left, "delta_pico_left": budget.delta_pico_left,
+    },
+)  # fmt: skip
+
+CHARGES: Documents[BudgetCharge] = Documents(
+    "budget_charge", BudgetCharge, short("entitlement"), short("plan_digest"),
+    index=lambda charge: {"entitlement": charge.entitlement, "plan_digest": charge.plan_digest},
 )  # fmt: skip
 
 PROGRESS: Documents[JobProgress] = Documents("job_progress", JobProgress)

@@ -573,16 +573,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What the gate says of a statement: permitted with lineage and rewritten SQL, or every reason against it."""
-
-    permitted: bool
-    query: GovernedQuery | None
-    reasons: tuple[Reason, ...]
-    open_lineage: Mapping[str, Any] = field(default_factory=dict)  # facets of OpenLineage
-
-
-@dataclass(frozen=True)
 class PrivacyBudget:
     """The noise budget of one entitlement: ε in thousandths and δ in 1e-12, granted and spent. ``id`` is the entitlement's."""
 
@@ -606,6 +596,17 @@ class PrivacyBudget:
     def ref(self) -> Ref:
         """This budget as it stands."""
         return Ref("budget", self.id, digest_of(self))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the gate says of a statement: permitted with lineage and rewritten SQL, or every reason against it."""
+
+    permitted: bool
+    query: GovernedQuery | None
+    reasons: tuple[Reason, ...]
+    open_lineage: Mapping[str, Any] = field(default_factory=dict)  # facets of OpenLineage
+    budget: PrivacyBudget | None = None  # what the price of the query would be taken from
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The way into the room: everything here is pure, so the rules are the service."""
 
 from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mask_sql, parameter_of
+from gongshu.policies.rules.protection import NoiseLimits, decide_protection
 from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
 from gongshu.policies.rules.usage import decide_usage
 from gongshu.policies.rules.uses import (
@@ -20,11 +21,13 @@ from gongshu.policies.rules.uses import (
 __all__ = [
     "ALL_USES",
     "MASKS",
+    "NoiseLimits",
     "PSEUDONYM_TABLE",
     "Wider",
     "cipher_key",
     "closed",
     "combine",
+    "decide_protection",
     "decide_usage",
     "default_policy",
     "default_uses",

@@ -9,6 +9,7 @@ from gongshu.access.types import Actor, Permission
 from gongshu.base.ids import EntitlementId, ScenarioId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
+from gongshu.policies.types import Protection
 from gongshu.scenarios import service
 from gongshu.scenarios.types import Entitlement, Scenario, ScenarioTerms, ScoreSummary
 
@@ -58,6 +59,8 @@ class ScenarioDecision(BaseModel):
 
     approves: bool
     reason: str = Field("", max_length=2000)
+    protection: Protection | None = None
+    """What is demanded beside the thresholds; left out: what the parameters of the day say."""
 
 
 @router.post("/scenarios", status_code=201, openapi_extra={"x-permission": Permission.OPERATE_SCENARIO_APPLY.value})
@@ -98,7 +101,9 @@ def score(scenario_id: str, body: NewScore, site: Here, actor: By) -> Scenario:
 )
 def decide(scenario_id: str, body: ScenarioDecision, site: Here, actor: By) -> Entitlement | Scenario:
     """Approve a scenario (the answer is its entitlement) or reject it (the answer is the scenario)."""
-    return service.decide(site, actor, ScenarioId(scenario_id), approves=body.approves, reason=body.reason)
+    return service.decide(
+        site, actor, ScenarioId(scenario_id), approves=body.approves, reason=body.reason, protection=body.protection
+    )
 
 
 @router.get("/entitlements", openapi_extra=READS)

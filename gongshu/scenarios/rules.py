@@ -11,10 +11,20 @@ from datetime import UTC, date, datetime, timedelta
 from gongshu.access.types import Actor, Role
 from gongshu.base.days import Period, local_day
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted, Reason, decide, decide_step, rule
+from gongshu.base.ids import ResourceId
 from gongshu.base.parameters import Parameters
 from gongshu.grants.types import Grant, PriceRule, ProductClass
 from gongshu.parties.types import Party
-from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Thresholds, Use
+from gongshu.policies import service as policies
+from gongshu.policies.types import (
+    ColumnPolicy,
+    ContributionBounds,
+    Protection,
+    ResourcePolicy,
+    Rounding,
+    Thresholds,
+    Use,
+)
 from gongshu.scenarios.types import (
     CriterionResult,
     Entitlement,
@@ -148,13 +158,42 @@ def criteria_of(parameters: Parameters, day: date) -> dict[str, int]:
     return {name.strip(): int(points) for name, _, points in pairs}
 
 
-def thresholds_of(parameters: Parameters, day: date) -> Thresholds:
-    """Return the thresholds that every aggregate of an entitlement made on ``day`` must satisfy."""
+def noise_limits_of(parameters: Parameters, day: date) -> policies.NoiseLimits:
+    """Return how much noise may cost, and how large a budget may be, on ``day``."""
+    return policies.NoiseLimits(
+        epsilon_milli_max=parameters.number("gate.noise.epsilon_milli_max", day),
+        delta_pico_max=parameters.number("gate.noise.delta_pico_max", day),
+        budget_epsilon_milli_max=parameters.number("gate.noise.budget_epsilon_milli_max", day),
+        budget_delta_pico_max=parameters.number("gate.noise.budget_delta_pico_max", day),
+    )
+
+
+def protection_of(parameters: Parameters, day: date) -> Protection:
+    """Return what every entitlement made on ``day`` demands beside the thresholds, unless the agency states otherwise."""
+    rows = parameters.number("gate.bounds.rows_per_group_max", day)
+    groups = parameters.number("gate.bounds.groups_per_unit_max", day)
+    base = parameters.number("gate.rounding.base", day)
+    redact = parameters.number("gate.rounding.redact_max", day)
+    return Protection(
+        ContributionBounds(rows, groups) if rows else None, Rounding(base, redact_max=redact) if base else None
+    )
+
+
+def summed_columns(needs: Iterable[Need]) -> frozenset[tuple[ResourceId, str]]:
+    """Return the columns asked for that may be summed: bounds can be declared of them."""
+    return frozenset(
+        (need.resource, need.column) for need in needs if Use.TOTAL in need.uses or Use.REVEAL in need.uses
+    )
+
+
+def thresholds_of(parameters: Parameters, day: date, protection: Protection) -> Thresholds:
+    """Return what every aggregate of an entitlement made on ``day`` must satisfy."""
     return Thresholds(
         units_min=parameters.number("gate.units_min", day),
         dominance_p_percent=parameters.number("gate.dominance.p_percent", day),
         dominance_top_n=parameters.number("gate.dominance.top_n", day),
         dominance_top_percent=parameters.number("gate.dominance.top_percent", day),
+        protection=protection,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
 from gongshu.audit import service as audit
-from gongshu.base.decisions import Decision, Permitted
+from gongshu.base.decisions import Decision, Denied, Permitted
 from gongshu.base.digest import Ref
 from gongshu.base.ids import EntitlementId, GrantId, PartyId, ScenarioId
 from gongshu.base.paging import FIRST_PAGE, Page, PageRequest, page_where
@@ -15,7 +15,7 @@ from gongshu.grants import service as grants
 from gongshu.grants.types import Disposal, DisposalKind, Grant
 from gongshu.parties import service as parties
 from gongshu.policies import service as policies
-from gongshu.policies.types import Use
+from gongshu.policies.types import Protection, Use
 from gongshu.scenarios import rules, store
 from gongshu.scenarios.types import (
     Entitlement,
@@ -136,9 +136,14 @@ def get_score_summary(site: Site, actor: Actor, scenario_id: ScenarioId) -> Scor
 
 
 def decide(
-    site: Site, actor: Actor, scenario_id: ScenarioId, *, approves: bool, reason: str = ""
-) -> Entitlement | Scenario:
-    """Approve an application, which makes its entitlement; or reject it, which returns the scenario with the reason."""
+    site: Site, actor: Actor, scenario_id: ScenarioId, *, approves: bool, reason: str = "",
+    protection: Protection | None = None,
+) -> Entitlement | Scenario:  # fmt: skip
+    """Approve an application, which makes its entitlement; or reject it, which returns the scenario with the reason.
+
+    ``protection`` is what the agency demands beside the thresholds; ``None``: what the parameters of the day say.
+    """
+    demanded = rules.protection_of(site.parameters, site.today()) if protection is None else protection
     with site.db.transaction() as tx:
         scenario = _visible(tx, actor, scenario_id)
         grant = None if scenario is None else grants.grant_in(tx, scenario.terms.grant)
@@ -146,11 +151,15 @@ def decide(
         def case() -> Decision[Scenario]:
             if scenario is None or grant is None or grant.terms.agency != actor.party:
                 return rules.unknown("scenario", scenario_id)
-            return rules.decide_scenario(
+            limits = rules.noise_limits_of(site.parameters, site.today())
+            total = rules.summed_columns(scenario.terms.needs)
+            protected = policies.decide_protection(demanded, limits, total)
+            decided = rules.decide_scenario(
                 scenario, actor, approves=approves, reason=reason, in_force=grants.in_force_in(tx, grant.id, site.now()),
                 scores_min=site.parameters.number("scenario.scores_min", site.today()),
                 points_pass=site.parameters.number("scenario.points_pass", site.today()), now=site.now(),
             )  # fmt: skip
+            return Denied(decided.reasons + protected.reasons) if approves and protected.reasons else decided
 
         decision = access.guard(actor, Permission.AGENCY_SCENARIO_APPROVE, case)
         action = "scenario.approve" if approves else "scenario.reject"
@@ -160,11 +169,13 @@ def decide(
             made = None
         else:
             store.SCENARIOS.save(tx, scenario, decision.value)
-            made = _entitle(tx, site, actor, decision.value, grant) if approves else None
+            made = _entitle(tx, site, actor, decision.value, grant, demanded) if approves else None
     return made if made is not None else decision.value_or_raise()
 
 
-def _entitle(tx: Transaction, site: Site, actor: Actor, scenario: Scenario, grant: Grant) -> Entitlement:
+def _entitle(  # noqa: PLR0917 - what an entitlement is made of
+    tx: Transaction, site: Site, actor: Actor, scenario: Scenario, grant: Grant, protection: Protection
+) -> Entitlement:
     """Make the entitlement: the grant narrowed to the needs, with the thresholds of the day."""
     terms = scenario.terms
     wanted = {need.resource for need in terms.needs}
@@ -180,7 +191,7 @@ def _entitle(tx: Transaction, site: Site, actor: Actor, scenario: Scenario, gran
         id=EntitlementId(site.ids.make("entitlement")), grant=grant.ref, scenario=scenario.ref,
         operator=scenario.operator, developer=terms.developer, title=terms.title, purpose=terms.purpose,
         product_class=terms.product_class, resources=resources,
-        thresholds=rules.thresholds_of(site.parameters, site.today()),
+        thresholds=rules.thresholds_of(site.parameters, site.today(), protection),
         price=rules.price_of(grant, terms.product_class), period=terms.period, status=EntitlementStatus.ACTIVE,
     )  # fmt: skip
     permitted: Decision[Entitlement] = Permitted(entitlement)

@@ -1,5 +1,6 @@
 """Folders of jobs: worked on aside, renamed into place once."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -29,6 +30,24 @@ def workplace(home: Path, name: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def kept_folder(home: Path, job_id: JobId) -> Path:
+    """Return where the noisy tables of a job stay until it is over, so that a run that is repeated draws no new noise."""
+    return home / "kept" / job_id
+
+
+@contextmanager
+def kept(home: Path, job_id: JobId) -> Iterator[Path]:
+    """Give that folder to one run at a time; a second run of the same job waits, and finds what the first has drawn."""
+    folder = kept_folder(home, job_id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(handle)
 
 
 def sweep(home: Path, job_id: JobId) -> None:

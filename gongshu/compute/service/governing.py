@@ -11,10 +11,12 @@ from gongshu.base.ids import EntitlementId
 from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ResourceVersion
+from gongshu.compute import store
 from gongshu.compute.rules import decide_query
 from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
+from gongshu.compute.service import budgets
 from gongshu.compute.types import DerivedRelation, Explanation, GovernedQuery, Relation, RelationColumn
 from gongshu.policies.types import Thresholds
 from gongshu.registry import service as registry
@@ -31,8 +33,8 @@ class Governed:
     entitlement: Entitlement
     relations: tuple[Relation, ...]
     versions: dict[str, ResourceVersion]
-
     derived: tuple[DerivedRelation, ...] = ()
+
     @property
     def thresholds(self) -> Thresholds:
         """The thresholds that the entitlement fixes."""
@@ -102,9 +104,10 @@ def decide_sql_in(
 
 def decide_sql(governed: Governed, sql: str) -> Decision[GovernedQuery]:
     """Ask the gate; deny too when a row filter of a relation that the statement reads cannot be applied."""
+    noise = budgets.decide_noise(governed.thresholds)
     decision = decide_query(governed.relations, governed.thresholds, sql, governed.derived)
-    if isinstance(decision, Denied):
-        return decision
+    if isinstance(decision, Denied) or isinstance(noise, Denied):
+        return Denied(decision.reasons + noise.reasons)
     used = {projection.relation for projection in decision.value.projections}
     filters = (row_condition(relation, relation.name) for relation in governed.relations if relation.name in used)
     reasons = tuple(reason for found in filters for reason in found.reasons)
@@ -130,5 +133,7 @@ def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -
         return unknown(entitlement_id).value_or_raise()
     if isinstance(decision, Permitted) and governed is not None:
         facets = column_lineage_facet(decision.value, governed.relations)
-        return Explanation(permitted=True, query=decision.value, reasons=(), open_lineage=facets)
+        with site.db.reading() as tx:
+            budget = budgets.budget_in(tx, governed.entitlement)
+        return Explanation(permitted=True, query=decision.value, reasons=(), open_lineage=facets, budget=budget)
     return Explanation(permitted=False, query=None, reasons=decision.reasons)

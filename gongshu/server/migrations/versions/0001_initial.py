@@ -21,16 +21,25 @@ def whole(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, index=True)
 
 
+def never_negative(name: str) -> sa.Column[int]:
+    """Return a column for a whole number that the database itself keeps from going below zero."""
+    check = sa.CheckConstraint(f"{name} >= 0", name=f"{name}_never_negative")
+    return sa.Column(name, sa.BigInteger, check, nullable=False)
+
+
 def moment(name: str) -> sa.Column[Any]:
     """Return a column for an instant."""
     return sa.Column(name, sa.DateTime(timezone=True), index=True)
 
 
 DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
+    "adjustment": (short("statement"), short("product"), short("consumer"), short("operator")),
     "agreement": (short("agency"), short("operator"), short("status")),
     "api_key": (short("contract"), short("party"), short("secret_sha256", unique=True), short("is_revoked")),
     "api_token": (short("person"), moment("expires_at")),
     "authorization_grant": (short("agreement", unique=True), short("agency"), short("operator"), short("status")),
+    "confirmation": (),
+    "budget_charge": (short("entitlement"), short("plan_digest")),
     "contract": (
         short("code", unique=True),
         short("product"),
@@ -40,6 +49,7 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
         short("status"),
     ),
     "derived_relation": (short("entitlement"), short("state")),
+    "dispute": (short("statement"), short("consumer"), short("operator"), short("status")),
     "entitlement": (short("grant_id"), short("operator"), short("developer"), short("status")),
     "exit_record": (short("grant_id", unique=True),),
     "job": (short("developer"), short("operator"), short("entitlement"), short("grant"), short("status")),
@@ -54,10 +64,12 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     ),
     "listing": (short("product"), short("operator"), short("status")),
     "output": (short("job", unique=True), short("author_party"), short("operator"), short("grant"), short("status")),
+    "pack": (short("contract"), short("operator")),
     "party": (short("credit_code", unique=True),),
     "password": (),
     "person": (short("login", unique=True), short("party")),
     "plan": (short("agency"), short("status")),
+    "privacy_budget": (never_negative("epsilon_milli_left"), never_negative("delta_pico_left")),
     "product": (short("operator"), short("grant"), short("status")),
     "product_order": (short("listing"), short("consumer"), short("operator"), short("status")),
     "registration": (short("resource"), short("registrant"), short("status"), short("code", unique=True)),
