@@ -1,5 +1,6 @@
 """Aggregates and windows: which uses their arguments need, and what the stage must compute for them."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlglot import exp
@@ -246,7 +247,8 @@ def _window(scope: Scope, node: exp.Expression) -> Term:
     keeps_type = name in {"lag", "lead", "first_value", "last_value", "nth_value", "min", "max", "sum"}
     data_type = terms[0].data_type if keeps_type and terms else DataType.DECIMAL
     frame = node.args["spec"].sql() if node.args.get("spec") else ""
-    return derive(f"{name} OVER", tuple(every), data_type=data_type, emit=emit, extra=("window", len(terms), frame))
+    made = derive(f"{name} OVER", tuple(every), data_type=data_type, emit=emit, extra=("window", len(terms), frame))
+    return replace(made, has_subquery=True)  # TRY can hold neither
 
 
 def _frame(scope: Scope, spec: exp.Expression | None) -> Any:

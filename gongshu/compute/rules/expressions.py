@@ -150,6 +150,7 @@ def _cast(scope: Scope, node: exp.Expression) -> Term:
     scope.gate.only(node, "this", "to", "safe", "_type")
     inner, target = value(scope, node.this), node.args["to"]
     name = target.this.name if isinstance(target.this, exp.DType) else str(target.this)
+    name = {"TIMESTAMPNTZ": "TIMESTAMP"}.get(name, name)  # the parser's name for what DuckDB calls TIMESTAMP
     data_type = functions.CAST_TYPES.get(name)
     if data_type is None or target.args.get("nested") or (target.expressions and name != "DECIMAL"):
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function="CAST", expected=", ".join(functions.CAST_TYPES))

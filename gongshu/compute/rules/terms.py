@@ -86,7 +86,7 @@ class Term:
     text: str | None = None  # of a text literal
     factors: tuple[float, float] = (1.0, 1.0)  # smallest and largest factor on the way from a column
     offset: float = 0.0  # what was added on the way: a number, or days to a date
-    has_subquery: bool = False  # DuckDB's TRY cannot hold one
+    has_subquery: bool = False  # a subquery or a window: DuckDB's TRY can hold neither
     spent: tuple[tuple[Use, str], ...] = ()
     cells: tuple["Term", ...] = ()  # conditions under which a row contributes; each must reach the threshold
     addends: tuple["Term", ...] = ()  # whose parts by unit must not dominate
