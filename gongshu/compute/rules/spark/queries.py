@@ -1,0 +1,140 @@
+"""Queries for Spark: SELECT, WITH, joins and set operations, with the kinds of their columns carried from scope to scope."""
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from gongshu.compute.rules.spark import aggregates
+from gongshu.compute.rules.spark.expressions import Scope, only, write
+from gongshu.compute.rules.spark.kinds import Columns, UnwritableError, column, widest
+from gongshu.compute.rules.terms import quoted
+
+PARTS = (
+    "expressions", "from_", "joins", "where", "group", "having", "qualify", "order", "limit", "offset", "distinct",
+    "with_",
+)  # fmt: skip
+SETS = (exp.Union, exp.Except, exp.Intersect)
+
+
+@dataclass
+class QueryWriter:
+    """Writes the queries of one statement. ``tables``: what can stand in a FROM, with its columns."""
+
+    tables: dict[str, Columns]
+    copied: list[int] = field(default_factory=lambda: [0])
+
+    def query(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
+        """Write a query and return its columns."""
+        if isinstance(node, exp.Subquery):
+            only(node, "this")
+            return self.query(node.this)
+        inner = QueryWriter(dict(self.tables), self.copied)
+        ctes = inner.read_with(node)
+        if isinstance(node, exp.Select):
+            made, columns = inner.select(node)
+        elif isinstance(node, SETS):
+            made, columns = inner.united(node)
+        else:
+            raise UnwritableError(type(node).__name__.upper())
+        if ctes:
+            made.set("with_", exp.With(expressions=ctes))
+        return made, columns
+
+    def subquery(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
+        """Write a query in parentheses."""
+        made, columns = self.query(node)
+        return exp.Subquery(this=made), columns
+
+    def read_with(self, node: exp.Expression) -> list[exp.Expression]:
+        """Write the CTEs of a query; each can be named by those after it."""
+        given = node.args.get("with_")
+        made: list[exp.Expression] = []
+        for cte in given.expressions if given is not None else []:
+            name = cte.args["alias"].this.name
+            query, columns = self.query(cte.this)
+            made.append(exp.CTE(this=query, alias=exp.TableAlias(this=quoted(name))))
+            self.tables[name] = columns
+        return made
+
+    def select(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
+        """Write a SELECT."""
+        only(node, *PARTS)
+        scope = Scope(self, {}, self.copied)
+        made = exp.Select()
+        if node.args.get("from_") is not None:
+            made.set("from_", exp.From(this=self._source(scope, node.args["from_"].this)))
+        joins = [self._join(scope, join) for join in node.args.get("joins") or []]
+        made.set("joins", joins or None)
+        columns: Columns = {}
+        items: list[exp.Expression] = []
+        for part in node.expressions:
+            if isinstance(part, exp.Star):
+                names = [(n, k) for source in scope.sources.values() for n, k in source.items()]
+                items += [exp.Alias(this=column(n), alias=quoted(n)) for n, _ in names]
+                columns.update(names)
+                continue
+            inner = part.this if isinstance(part, exp.Alias) else part
+            written, name = write(scope, inner), part.alias_or_name
+            columns[name] = written.kind
+            items.append(exp.Alias(this=written.node, alias=quoted(name)))
+        made.set("expressions", items)
+        for key, kind in (("where", exp.Where), ("having", exp.Having), ("qualify", exp.Qualify)):
+            if node.args.get(key) is not None:
+                made.set(key, kind(this=write(scope, node.args[key].this).node))
+        group = node.args.get("group")
+        if group is not None:
+            only(group, "expressions")
+            made.set("group", exp.Group(expressions=[write(scope, key).node for key in group.expressions]))
+        self._finish(made, node, Scope(self, {**scope.sources, "": columns}, self.copied))
+        return made, columns
+
+    def united(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
+        """Write a UNION, INTERSECT or EXCEPT."""
+        only(node, "this", "expression", "distinct", "with_", "order", "limit", "offset")
+        sides = [self.query(side) for side in (node.this, node.expression)]
+        kinds = zip(*(columns.values() for _, columns in sides), strict=True)
+        columns = dict(zip(sides[0][1], (widest(pair) for pair in kinds), strict=True))
+        # Parentheses: Spark lets INTERSECT bind closer than UNION and EXCEPT.
+        written = [side if isinstance(side, exp.Select) else exp.Subquery(this=side) for side, _ in sides]
+        made = type(node)(this=written[0], expression=written[1], distinct=bool(node.args.get("distinct")))
+        self._finish(made, node, Scope(self, {"": columns}, self.copied))
+        return made, columns
+
+    def _finish(self, made: exp.Expression, node: exp.Expression, scope: Scope) -> None:
+        if node.args.get("distinct") and isinstance(node, exp.Select):
+            only(node.args["distinct"])
+            made.set("distinct", exp.Distinct())
+        order = node.args.get("order")
+        if order is not None:
+            made.set("order", exp.Order(expressions=[aggregates.ordered(scope, item) for item in order.expressions]))
+        for key, kind in (("limit", exp.Limit), ("offset", exp.Offset)):
+            if node.args.get(key) is not None:
+                made.set(key, kind(expression=exp.Literal.number(str(node.args[key].expression.this))))
+
+    def _source(self, scope: Scope, node: exp.Expression) -> exp.Expression:
+        alias = node.args.get("alias")
+        name = alias.this.name if alias is not None else ""
+        if isinstance(node, exp.Table):
+            only(node, "this", "alias")
+            if node.name not in self.tables:
+                raise UnwritableError(f"FROM {node.name}")
+            scope.sources[name or node.name] = self.tables[node.name]
+            made: exp.Expression = exp.Table(this=quoted(node.name))
+        elif isinstance(node, exp.Subquery):
+            only(node, "this", "alias")
+            made, columns = self.subquery(node.this)
+            scope.sources[name] = columns
+        else:
+            raise UnwritableError(f"FROM {type(node).__name__.upper()}")
+        if name:
+            made.set("alias", exp.TableAlias(this=quoted(name)))
+        return made
+
+    def _join(self, scope: Scope, node: exp.Expression) -> exp.Expression:
+        only(node, "this", "on", "side", "kind")
+        made = exp.Join(this=self._source(scope, node.this), side=node.args.get("side"), kind=node.args.get("kind"))
+        if node.args.get("on") is not None:
+            made.set("on", write(scope, node.args["on"]).node)
+        elif str(node.args.get("kind") or "").upper() != "CROSS":
+            made.set("kind", "CROSS")
+        return made
