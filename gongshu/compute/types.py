@@ -535,6 +535,7 @@ class JobReport:
     runtime_ms: int
     defences: tuple[str, ...]
     needs_review: bool = False  # a unit's part of a sum was negative: the dominance rules say little then
+    models: tuple[tuple[str, ModelMeasure], ...] = ()  # of each model of a Python job, what it consists of
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,11 @@ def get_output(site: Here, actor: By, output_id: OutputId) -> Output:
 
 # A view of rows is a change of the log: every one is recorded.
 @router.post("/outputs/{output_id}/previews", openapi_extra=VIEW)
-def preview_output(site: Here, actor: By, output_id: OutputId, page: Asked) -> Preview:
-    """Show rows of a quarantined table to a reviewer."""
-    return service.preview_output(site, actor, output_id, page)
+def preview_output(
+    site: Here, actor: By, output_id: OutputId, page: Asked, file: Annotated[str, Query(max_length=80)] = ""
+) -> Preview:
+    """Show rows of a quarantined table, or lines of a text, to a reviewer; the first readable file unless one is named."""
+    return service.preview_output(site, actor, output_id, page, file=file)
 
 
 @router.post("/outputs/{output_id}/submit", openapi_extra={"x-permission": Permission.DEVELOP_OUTPUT_SUBMIT.value})

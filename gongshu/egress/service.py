@@ -17,8 +17,8 @@ from gongshu.catalog.types import ResourceVersion
 from gongshu.compute import service as compute
 from gongshu.compute.types import Job, JobKind, OutputFile
 from gongshu.egress import store
-from gongshu.egress.adapters import files, hashes, tables
-from gongshu.egress.rules import checks, reviews
+from gongshu.egress.adapters import files, hashes, tables, texts
+from gongshu.egress.rules import checks, programs, reviews
 from gongshu.egress.types import (
     CheckLimits,
     FileMeasure,
@@ -35,6 +35,7 @@ from gongshu.egress.types import (
 from gongshu.grants import service as grants
 from gongshu.grants.types import Disposal, DisposalKind
 from gongshu.parties import service as parties
+from gongshu.policies.types import ResourcePolicy
 from gongshu.scenarios import service as scenarios
 from gongshu.scenarios.types import Entitlement
 
@@ -92,7 +93,8 @@ def _source_versions(tx: Transaction, job: Job) -> dict[str, ResourceVersion]:
     """Return the version that each relation of a query was read from, by the relation's name."""
     wanted = {ref.id for ref in job.plan.inputs}
     found: dict[str, ResourceVersion] = {}
-    for projection in job.plan.query.projections if job.plan.query else ():
+    reading = job.plan.query or job.plan.program
+    for projection in reading.projections if reading else ():
         latest = catalog.resource_in(tx, projection.resource).latest_version
         for number in range(latest, 0, -1):
             version = catalog.version_in(tx, projection.resource, number)
@@ -112,28 +114,46 @@ def _check(
         units_min=job.plan.thresholds.units_min,
         match_rows_max=parameters.number("egress.match.rows_max", today),
         match_percent_max=parameters.number("egress.match.percent_max", today),
+        model_numbers_max=parameters.number("egress.model.numbers_max", today),
     )
     measures = tuple(_measure(job, folder, file, limits) for file in job.files)
     policies = {resource.name: resource.policy for resource in entitlement.resources}
     columns_min = parameters.number("egress.match.columns_min", today)
     resemblances: list[Resemblance] = []
     for measure in measures:
-        if job.plan.query is None or measure.table is None:
+        if measure.table is None:
             continue
         for relation, version in sources.items():
-            shown, is_open = checks.columns_to_compare(job.plan.query, policies, relation)
-            # A table of single rows is a copy of its source however few columns it has.
-            needed = columns_min if job.plan.query.is_aggregate else max(1, min(columns_min, len(shown)))
-            matching = tables.count_matching(
-                folder / measure.name, shown, tuple(catalog.version_files(site, version)), columns_min=needed,
-                rows_below=limits.units_min,
-            )  # fmt: skip
-            resemblances.append(Resemblance(measure.name, relation, measure.table.rows, matching, is_open))
+            paths = tuple(catalog.version_files(site, version))
+            shown, needed, is_open = _compared(job, policies, relation, folder / measure.name, paths, columns_min)
+            if needed:
+                matching = tables.count_matching(
+                    folder / measure.name, shown, paths, columns_min=needed, rows_below=limits.units_min
+                )
+                resemblances.append(Resemblance(measure.name, relation, measure.table.rows, matching, is_open))
     return checks.check_output(
         job.plan, policies, measures, tuple(resemblances), limits, declared=job.files,
         undeclared=files.strays(folder, job.files),
         has_negative_parts=job.report is not None and job.report.needs_review,
     )  # fmt: skip
+
+
+def _compared(  # noqa: PLR0917 - what is laid beside what
+    job: Job, policies: dict[str, ResourcePolicy], relation: str, path: Path, sources: tuple[Path, ...],
+    columns_min: int,
+) -> tuple[dict[str, str], int, bool]:  # fmt: skip
+    """Return which output columns show which source columns, how many must be equal for a copy, whether all are open."""
+    if job.plan.query is not None:
+        shown, is_open = checks.columns_to_compare(job.plan.query, policies, relation)
+        # A table of single rows is a copy of its source however few columns it has.
+        return shown, columns_min if job.plan.query.is_aggregate else max(1, min(columns_min, len(shown))), is_open
+    given = job.plan.program.projections if job.plan.program else ()
+    columns = next((projection.columns for projection in given if projection.relation == relation), ())
+    likely = tables.likely_columns(path, sources, columns)
+    shown = {name: source for name, (source, _) in likely.items()}
+    texts = sum(is_text for _, is_text in likely.values())
+    is_open = programs.is_open(policies[relation], shown.values())
+    return shown, programs.columns_needed(texts, len(shown), columns_min), is_open
 
 
 def _measure(job: Job, folder: Path, file: OutputFile, limits: CheckLimits) -> FileMeasure:
@@ -145,7 +165,10 @@ def _measure(job: Job, folder: Path, file: OutputFile, limits: CheckLimits) -> F
         return replace(measure, hashes=None if file.name.endswith(".json") else hashes.measure_hashes(path, compared))
     if tables.is_table(file.name):
         return replace(measure, table=tables.measure_table(path, limits.units_min))
-    return measure
+    if texts.is_text(file.name):
+        return replace(measure, text=texts.measure_text(path))
+    models = dict(job.report.models) if job.report is not None else {}
+    return replace(measure, model=models.get(file.name))
 
 
 # --------------------------------------------------------------------------------------------------------- reviews
@@ -194,7 +217,7 @@ def submit_for_review(site: Site, actor: Actor, output_id: OutputId, context: st
         audit.record(tx, site, actor=actor, action="output.submit", subject=output.ref, decision=decision)
         if isinstance(decision, Permitted):
             store.OUTPUTS.save(tx, output, decision.value)
-    return decision.value_or_raise()
+    return programs.as_seen(actor, decision.value_or_raise())
 
 
 def vote(
@@ -325,7 +348,7 @@ def get_output(site: Site, actor: Actor, output_id: OutputId) -> Output:
     output = _output(site, output_id)
     if not _sees(actor, output):
         raise Refused((NOT_FOUND.because(kind="output", id=output_id),))
-    return reviews.hide_votes(output, actor.person)
+    return programs.as_seen(actor, reviews.hide_votes(output, actor.person))
 
 
 def list_outputs(site: Site, actor: Actor, page: PageRequest, *, status: OutputStatus | None = None) -> Page[Output]:
@@ -343,13 +366,15 @@ def list_outputs(site: Site, actor: Actor, page: PageRequest, *, status: OutputS
         filters["author_party"] = actor.party
     with site.db.reading() as tx:
         found = store.OUTPUTS.page(tx, page, **filters)
-    return Page(tuple(reviews.hide_votes(output, actor.person) for output in found.rows), found.next_after)
+    seen = (programs.as_seen(actor, reviews.hide_votes(output, actor.person)) for output in found.rows)
+    return Page(tuple(seen), found.next_after)
 
 
-def preview_output(site: Site, actor: Actor, output_id: OutputId, page: PageRequest) -> Preview:
-    """Return rows of an output's table to a reviewer; after the release also to author and operator. Each view is audited.
+def preview_output(site: Site, actor: Actor, output_id: OutputId, page: PageRequest, *, file: str = "") -> Preview:
+    """Return rows of a table or lines of a text of an output to a reviewer; after the release also to author and operator.
 
-    ``page.after`` is the number of rows to skip. The hashes of a verification are shown to nobody: its fields are.
+    Each view is audited. ``file`` names one of its files; without it the first table. ``page.after`` is the number of rows
+    to skip. The hashes of a verification are shown to nobody: its fields are.
     """
     with site.db.transaction() as tx:
         output = store.OUTPUTS.get(tx, output_id)
@@ -364,16 +389,20 @@ def preview_output(site: Site, actor: Actor, output_id: OutputId, page: PageRequ
         offset = int(page.after) if page.after.isdigit() else 0
         audit.record(
             tx, site, actor=actor, action="output.preview", subject=output.ref, decision=decision,
-            facts={"limit": str(page.limit), "offset": str(offset)},
+            facts={"limit": str(page.limit), "offset": str(offset), **({"file": file[:80]} if file else {})},
         )  # fmt: skip
     decision.value_or_raise()
-    named = next((file.name for file in output.files if tables.is_table(file.name)), "")
+    readable = [f.name for f in output.files if tables.is_table(f.name) or texts.is_text(f.name)]
+    if file and file not in readable:
+        raise Refused((NOT_FOUND.because(kind="file", id=file[:80]),))
+    named = file or next(iter(readable), "")
     if job.plan.verification is not None or not named:
         fields = job.plan.verification.fields if job.plan.verification else ()
         rows = tuple((f.name, f.column, str(f.is_key).lower(), str(f.is_required).lower()) for f in fields)
         return Preview("", ("field", "column", "is_key", "is_required"), rows, len(rows))
-    limit = max(1, min(page.limit, PAGE_ROWS_MAX))
-    return tables.preview(Path(compute.output_folder(site, job)) / named, limit=limit, offset=offset)
+    limit, path = max(1, min(page.limit, PAGE_ROWS_MAX)), Path(compute.output_folder(site, job)) / named
+    shown = texts.preview if texts.is_text(named) else tables.preview
+    return shown(path, limit=limit, offset=offset)
 
 
 def get_release(site: Site, actor: Actor, release_id: ReleaseId) -> Release:

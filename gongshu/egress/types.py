@@ -7,7 +7,7 @@ from enum import StrEnum
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
 from gongshu.base.ids import EntitlementId, GrantId, JobId, OutputId, PartyId, PersonId, ReleaseId
-from gongshu.compute.types import JobKind, OutputFile
+from gongshu.compute.types import JobKind, ModelMeasure, OutputFile
 from gongshu.scenarios.types import Entitlement
 
 NO_OUTPUT, NO_ENTITLEMENT, NO_GRANT, NOBODY = OutputId(""), EntitlementId(""), GrantId(""), PartyId("")
@@ -146,6 +146,7 @@ class TableMeasure:
 
     rows: int
     columns: tuple[ColumnMeasure, ...]
+    name_kinds: tuple[str, ...] = ()  # kinds of identifiers that stand in the names of the columns
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,15 @@ class HashesMeasure:
 
 
 @dataclass(frozen=True)
+class TextMeasure:
+    """What a machine counted in a text: lines, lines with identifiers by kind, runs that look like packed data."""
+
+    lines: int
+    identifiers: dict[str, int]
+    packed: int
+
+
+@dataclass(frozen=True)
 class FileMeasure:
     """What was found where a job said that it wrote a file. ``measure`` is absent when it could not be read."""
 
@@ -181,6 +191,8 @@ class FileMeasure:
     bytes: int
     table: TableMeasure | None = None
     hashes: HashesMeasure | None = None
+    text: TextMeasure | None = None
+    model: ModelMeasure | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +204,7 @@ class CheckLimits:
     units_min: int
     match_rows_max: int
     match_percent_max: int
+    model_numbers_max: int = 0
 
 
 @dataclass(frozen=True)

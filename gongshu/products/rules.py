@@ -24,6 +24,8 @@ from gongshu.products.types import (
     ListingStatus,
     Order,
     OrderStatus,
+    PriceStage,
+    Pricing,
     ProductKind,
     ProductStatus,
     ProductVersion,
@@ -34,6 +36,7 @@ KIND_OF_JOB: dict[JobKind, ProductKind] = {
     JobKind.VERIFICATION: ProductKind.VERIFY,
     JobKind.SQL: ProductKind.TABLE,
     JobKind.JOINT: ProductKind.TABLE,
+    JobKind.PYTHON: ProductKind.TABLE,  # of the table that a program wrote; a model is not served yet
 }
 
 LISTING_TRANSITIONS: dict[tuple[ListingStatus, str], tuple[ListingStatus, str]] = {
@@ -114,6 +117,16 @@ LISTING_PUBLIC_CHARGES = rule(
     en="A product for public governance or public welfare is free; it was priced at {rate} yuan.",
     fix_zh="请将价格设为 0。", fix_en="Set the price to 0.", law="65号 §一",
 )  # fmt: skip
+LISTING_PRICING_INVALID = rule(
+    "listing-pricing-invalid", Kind.INVALID, zh="定价方式有误：{fault}。", en="The pricing is wrong: {fault}.",
+    fix_zh="阶段按日期先后、折扣在 0 至 100 之间；包月须含调用量；预付包、包月与封顶均为正数。",
+    fix_en="Stages rise in time with 0 to 100 percent; a monthly fee holds calls; packs, fees and caps are positive.",
+)  # fmt: skip
+LISTING_UNIT_ABOVE_CEILING = rule(
+    "listing-unit-above-ceiling", Kind.FORBIDDEN, zh="{kind}折合单价 {rate} 元，高于上限收费标准 {ceiling} 元。",
+    en="The {kind} comes to {rate} yuan per call, above the ceiling of {ceiling} yuan.",
+    fix_zh="请降低价格或增加所含调用量。", fix_en="Lower the price or let it hold more calls.", law="65号 §二",
+)  # fmt: skip
 LISTING_OFF_MARKET = rule(
     "listing-off-market", Kind.CONFLICT, zh="挂牌 {listing} 已下架。", en="The listing {listing} is off the market.",
     fix_zh="请选择在架的产品。", fix_en="Choose a product that is listed.",
@@ -167,6 +180,8 @@ CONTRACT_REASON_MISSING = rule(
 )  # fmt: skip
 
 COUNT_MAX = 10**12
+PERCENT_MAX = 100
+STAGES_MAX, PACKS_MAX, PACK_MONTHS_MAX = 20, 20, 60
 """No count of calls in a price or a policy is higher: a trillion."""
 RATE = re.compile(r"\d{1,9}(\.\d{1,6})?")
 ARTIFACT_SUFFIXES = (".lmdb", ".mdb", ".parquet", ".csv")
@@ -230,6 +245,51 @@ def _tier_reasons(product: ProductVersion, tiers: tuple[Tier, ...]) -> list[Reas
     ]
 
 
+def _pricing_reasons(product: ProductVersion, pricing: Pricing) -> list[Reason]:
+    faults = [fault for fault in (stages_fault(pricing.stages), _amounts_fault(pricing)) if fault]
+    if faults:
+        return [LISTING_PRICING_INVALID.because(fault=fault) for fault in faults]
+    sold = [("月费 / monthly fee", pricing.period_fee_minor, pricing.period_units)] if pricing.period_fee_minor else []
+    sold += [("预付包 / pack", pack.price_minor, pack.units) for pack in pricing.packs]
+    if product.product_class is ProductClass.PUBLIC:
+        return [LISTING_PUBLIC_CHARGES.because(rate=f"{minor / 100:.2f}") for _, minor, _ in sold if minor]
+    ceiling = product.price.ceiling_minor
+    return [
+        LISTING_UNIT_ABOVE_CEILING.because(kind=kind, rate=f"{minor / units / 100:.4f}", ceiling=f"{ceiling / 100:.2f}")
+        for kind, minor, units in sold
+        if minor > ceiling * units
+    ]
+
+
+def stages_fault(stages: tuple[PriceStage, ...]) -> str:
+    """Return what is wrong with the stages of a price; empty when they rise in time and lie between 0 and 100 percent."""
+    starts = [stage.start for stage in stages]
+    if starts != sorted(set(starts)):
+        return "the stages must rise in time"
+    if any(not 0 <= stage.percent <= PERCENT_MAX for stage in stages):
+        return "a percentage is not between 0 and 100"
+    if any(not stage.name.strip() for stage in stages):
+        return "a stage has no name"
+    return f"more than {STAGES_MAX} stages" if len(stages) > STAGES_MAX else ""
+
+
+def _amounts_fault(pricing: Pricing) -> str:
+    if pricing.period_fee_minor < 0 or not 0 <= pricing.period_units <= COUNT_MAX:
+        return "the monthly fee or its calls are out of range"
+    if bool(pricing.period_fee_minor) != bool(pricing.period_units):
+        return "a monthly fee and the calls that it holds belong together"
+    if pricing.cap_minor is not None and pricing.cap_minor <= 0:
+        return "a cap must be positive"
+    if len(pricing.packs) > PACKS_MAX:
+        return f"more than {PACKS_MAX} packs"
+    odd = [
+        p
+        for p in pricing.packs
+        if not (0 < p.units <= COUNT_MAX and p.price_minor >= 0 and 0 < p.months <= PACK_MONTHS_MAX)
+    ]
+    return "a pack is out of range" if odd else ""
+
+
 def decide_list(listing: Listing, standing: Standing, others: tuple[Listing, ...], party: PartyId) -> Decision[Listing]:
     """Every gate of a listing at once: authorization, one price for all, ceiling (65号 §二), free class (65号 §一)."""
     product = standing.product
@@ -240,6 +300,7 @@ def decide_list(listing: Listing, standing: Standing, others: tuple[Listing, ...
         *_ended(standing),
         *(LISTING_EXISTS.because(product=product.id, listing=other.id) for other in listed),
         *_tier_reasons(product, listing.tiers),
+        *_pricing_reasons(product, listing.pricing),
     )
 
 

@@ -20,6 +20,7 @@ from gongshu.compute.types import (
     JobLimits,
     JobPlan,
     JobReport,
+    ModelMeasure,
     Program,
     ProgramInput,
     ProgramLimits,
@@ -202,11 +203,17 @@ def as_seen(actor: Actor, job: Job) -> Job:
     if job.plan.kind is not JobKind.PYTHON or OVERSIGHT & actor.roles:
         return job
     files = tuple(replace(file, sha256="", bytes=0, rows=0) for file in job.files if file.name != PRINTED)
-    report = job.report and replace(job.report, rows=0)
+    report = job.report and replace(job.report, rows=0, models=())
     return replace(job, files=files, report=report)
 
 
-def report_of_program(rows: int, seconds: float, tick_seconds: int, defences: tuple[str, ...]) -> JobReport:
+def report_of_program(
+    rows: int,
+    seconds: float,
+    tick_seconds: int,
+    defences: tuple[str, ...],
+    models: tuple[tuple[str, ModelMeasure], ...],
+) -> JobReport:
     """Return what may be told about a run: its length in whole ticks, and that people must look at its output."""
     whole = seconds + seconds_to_wait(seconds, tick_seconds)
-    return JobReport(rows, False, None, round(whole) * 1000, defences, needs_review=True)
+    return JobReport(rows, False, None, round(whole) * 1000, defences, needs_review=True, models=models)

@@ -176,7 +176,7 @@ def _run_python(site: Site, job: Job, governed: Governed, place: Path, clock: fl
         return Done(failure=outcome.code, defences=outcome.defences)
     rows = dict(outcome.rows)
     report = program_rules.report_of_program(
-        sum(rows.values()), time.monotonic() - clock, program.tick_seconds, outcome.defences
+        sum(rows.values()), time.monotonic() - clock, program.tick_seconds, outcome.defences, outcome.models
     )
     return Done(files=folders.describe(place / "outbox", rows), report=report, defences=outcome.defences)
 

@@ -101,7 +101,8 @@ def measure_table(path: Path, units_min: int) -> TableMeasure | None:
             rows = engine.execute("SELECT count(*) FROM measured").fetchone()
             described = engine.execute("DESCRIBE measured").fetchall()
             columns = tuple(_measure_column(engine, name, kind, units_min) for name, kind, *_ in described)
-            return TableMeasure(int(rows[0]) if rows else 0, columns)
+            names = sorted(set().union(*(identifiers_in(column.name) for column in columns)))
+            return TableMeasure(int(rows[0]) if rows else 0, columns, tuple(names))
     except (duckdb.Error, UnicodeDecodeError):
         return None
 
@@ -152,6 +153,41 @@ def _count_matching(
         )
         counted = engine.execute(f"SELECT count(*) FROM ({found})").fetchone()  # noqa: S608
         return int(counted[0]) if counted else 0
+
+
+def likely_columns(path: Path, sources: tuple[Path, ...], columns: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
+    """Return for each output column the source column that holds at least half of its values, and whether it is a text.
+
+    For tables without lineage: whatever a program called a column, its values say where they are from.
+    """
+    if not sources or not columns:
+        return {}
+    try:
+        with _engine() as engine:
+            ours = engine.sql(f"SELECT * FROM {READERS[path.suffix]}($path)", params={"path": str(path)})  # noqa: S608
+            kinds = dict(zip(ours.columns, (str(kind) for kind in ours.types), strict=True))
+            _load(engine, "ours", READERS[path.suffix], [str(path)], list(kinds))
+            _load(engine, "theirs", "read_parquet", [str(source) for source in sources], list(columns))
+            found = {}
+            for place, name in enumerate(kinds):
+                source = _likely_source(engine, place, columns)
+                if source:
+                    found[name] = (source, not _is_number(kinds[name]))
+            return found
+    except duckdb.OutOfMemoryException:
+        return {}
+
+
+def _likely_source(engine: duckdb.DuckDBPyConnection, place: int, columns: tuple[str, ...]) -> str:
+    best, most = "", 0
+    for other, source in enumerate(columns):
+        shared, values = engine.execute(
+            f"SELECT count(*) FILTER (c{place} IN (SELECT c{other} FROM theirs WHERE c{other} IS NOT NULL)), count(*)"  # noqa: S608
+            f" FROM (SELECT DISTINCT c{place} FROM ours WHERE c{place} IS NOT NULL)"
+        ).fetchone() or (0, 0)
+        if shared * 2 >= values and shared > most:
+            best, most = source, int(shared)
+    return best
 
 
 def preview(path: Path, *, limit: int, offset: int) -> Preview:

@@ -7,6 +7,7 @@ they see what was looked at. The words are those of ACRO.
 from collections.abc import Iterable
 
 from gongshu.compute.types import GovernedQuery, JobKind, JobPlan, OutputFile
+from gongshu.egress.rules import programs
 from gongshu.egress.types import (
     CheckLimits,
     CheckVerdict,
@@ -24,6 +25,7 @@ PASS, REVIEW, FAIL = CheckVerdict.PASS, CheckVerdict.REVIEW, CheckVerdict.FAIL
 SUFFIXES: dict[JobKind, tuple[str, ...]] = {
     JobKind.SQL: (".parquet", ".csv", ".json"),
     JobKind.JOINT: (".parquet", ".csv"),
+    JobKind.PYTHON: (".parquet", ".csv", ".txt", ".onnx"),
     JobKind.VERIFICATION: (".lmdb", ".mdb", ".parquet", ".json"),
 }
 """File types that may leave, by the kind of job. Everything else is refused."""
@@ -57,8 +59,14 @@ def check_output(
     rows = {file.name: file.rows for file in declared}
     for measure in measures:
         findings += _check_file(plan.kind, measure, limits)
-        if measure.table is not None:
-            findings += _check_table(plan, policies, measure.name, measure.table, limits)
+        table = measure.table
+        if plan.kind is JobKind.PYTHON:
+            findings += programs.check_program_file(measure, limits)
+            if table is not None:
+                findings += programs.check_column_names(measure.name, table.columns, table.name_kinds)
+                table = programs.table_by_place(measure.name, table)
+        if table is not None:
+            findings += _check_table(plan, policies, measure.name, table, limits)
         if measure.hashes is not None:
             findings += _check_hashes(plan, measure.name, measure.hashes, rows[measure.name])
     findings += [_check_resemblance(resemblance, limits) for resemblance in resemblances]
@@ -73,7 +81,8 @@ def _check_file(kind: JobKind, measure: FileMeasure, limits: CheckLimits) -> lis
         Finding("file-type", measure.name, PASS if is_allowed else FAIL, {"allowed": " ".join(SUFFIXES[kind])}),
         Finding("file-size", measure.name, PASS if is_small else FAIL, size),
     ]
-    if is_allowed and not measure.name.endswith(".json") and measure.table is None and measure.hashes is None:
+    is_read = any(found is not None for found in (measure.table, measure.hashes, measure.text, measure.model))
+    if is_allowed and not measure.name.endswith(".json") and not is_read:
         found.append(Finding("readable", measure.name, FAIL, {}))
     return found
 

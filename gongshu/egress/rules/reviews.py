@@ -5,6 +5,7 @@ from dataclasses import replace
 from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decide_step, rule
 from gongshu.base.ids import PartyId
 from gongshu.compute.types import Job, JobStatus, OutputFile
+from gongshu.egress.rules import programs
 from gongshu.egress.rules.checks import has_failed
 from gongshu.egress.types import Output, OutputStatus, ReviewKind, Standing, Vote
 
@@ -129,7 +130,7 @@ def _ended(standing: Standing) -> tuple[Reason | None, ...]:
 def decide_submit(output: Output, party: PartyId, standing: Standing) -> Decision[Output]:
     """The author's organisation asks for review; impossible while a check fails. ``output`` carries the new context."""
     step = decide_step("output", OUTPUT_TRANSITIONS, output.status, "submit")
-    failed = [finding for finding in output.findings if has_failed((finding,))]
+    failed = [finding for finding in programs.told(output) if has_failed((finding,))]
     return decide(
         replace(output, status=S.IN_REVIEW),
         *step.reasons,
@@ -189,7 +190,11 @@ def decide_release(output: Output, party: PartyId, standing: Standing, *, review
         *step.reasons,
         None if party == output.operator else RELEASE_NOT_OPERATOR.because(operator=output.operator),
         None if is_enough else REVIEWS_INCOMPLETE.because(needed=max(reviews_min, len(ReviewKind)), found=found),
-        *(OUTPUT_CHECK_FAILED.because(check=f.check, target=f.target) for f in output.findings if has_failed((f,))),
+        *(
+            OUTPUT_CHECK_FAILED.because(check=f.check, target=f.target)
+            for f in programs.told(output)
+            if has_failed((f,))
+        ),
         *_ended(standing),
     )
 
