@@ -238,7 +238,8 @@ def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
                 tx, site, actor=SYSTEM, action="job.succeed", subject=job.ref, decision=Permitted(ended),
                 origins=(job.plan.entitlement, *job.plan.inputs), facts=facts,
             )  # fmt: skip
-            folders.publish(outbox, folders.output_folder(site.home, job.id))
+            if done.files:  # the side of a joint task that learns nothing has none
+                folders.publish(outbox, folders.output_folder(site.home, job.id))
         store.JOBS.save(tx, now, ended)
     return ended
 
