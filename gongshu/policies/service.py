@@ -21,8 +21,8 @@ from gongshu.policies.rules.uses import (
 __all__ = [
     "ALL_USES",
     "MASKS",
-    "NoiseLimits",
     "PSEUDONYM_TABLE",
+    "NoiseLimits",
     "Wider",
     "cipher_key",
     "closed",

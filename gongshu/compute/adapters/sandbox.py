@@ -114,8 +114,9 @@ def _cell(query: GovernedQuery, run: Run, request: bytes) -> Cell:
     for name in run.files:
         (run.outbox / name).touch(exist_ok=False)
         mounts.append(Mount(run.outbox / name, str(INSIDE / "outbox" / name), is_writable=True))
+    modules = (*ENGINE_MODULES, *NOISE_MODULES) if kept else ENGINE_MODULES
     return Cell(
-        own_interpreter((*ENGINE_MODULES, *(NOISE_MODULES if kept else ()))), ("-c", start_line("gongshu.compute.adapters.child", (str(INSIDE), PACKAGES))),
+        own_interpreter(modules), ("-c", start_line("gongshu.compute.adapters.child", (str(INSIDE), PACKAGES))),
         tuple(mounts), request, runtime_seconds_max=run.limits.runtime_seconds_max + START_SECONDS,
         memory_bytes_max=run.limits.memory_bytes_max, printed_bytes_max=ANSWER_BYTES_MAX,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from gongshu.compute.service.agreeing import (
     run_joint_again,
     withdraw_joint,
 )
+from gongshu.compute.service.budgets import BudgetStatement, can_add_noise, read_budget
 from gongshu.compute.service.deriving import create_derived, drop_derived, list_derived
 from gongshu.compute.service.governing import explain
 from gongshu.compute.service.programs import Submission, submit_python, try_python
@@ -44,10 +45,12 @@ from gongshu.compute.service.verifying import (
 
 __all__ = [
     "ArtifactInvalid",
+    "BudgetStatement",
     "JointHalf",
     "JointTerms",
     "Submission",
     "answer_joint",
+    "can_add_noise",
     "confirm_joint",
     "create_derived",
     "drop_derived",
@@ -71,6 +74,7 @@ __all__ = [
     "output_folder",
     "progress_of",
     "propose_joint",
+    "read_budget",
     "read_letter",
     "run_job",
     "run_joint_again",
