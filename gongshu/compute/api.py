@@ -15,10 +15,14 @@ from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequ
 from gongshu.base.site import Site
 from gongshu.compute import service
 from gongshu.compute.types import (
+    BudgetCharge,
     DerivedRelation,
     Explanation,
     GovernedQuery,
     Job,
+    ModelMeasure,
+    PrivacyBudget,
+    ProgramInput,
     VerificationDefinition,
     VerificationField,
 )
@@ -26,6 +30,7 @@ from gongshu.compute.types import (
 router = APIRouter(tags=["compute"])
 
 SQL_CHARS_MAX = 20_000
+PROGRAM_CHARS_MAX = 1_000_000
 SYNTHETIC_ROWS_MAX = 1_000
 
 
@@ -79,6 +84,45 @@ class FieldText(BaseModel):
     is_key: bool = False
 
 
+class InputText(BaseModel):
+    """A relation that a program reads, and its columns."""
+
+    relation: str = Field(max_length=200)
+    columns: list[str] = Field(max_length=200)
+
+
+class ProgramText(BaseModel):
+    """A Python program, what it reads, and the files that it will write."""
+
+    code: str = Field(max_length=PROGRAM_CHARS_MAX)
+    inputs: list[InputText] = Field(max_length=50)
+    outputs: list[str] = Field(max_length=50)
+
+
+class PythonJob(ProgramText):
+    """A program to be run for real."""
+
+    title: str = Field(max_length=200)
+
+
+class TableText(BaseModel):
+    """The first rows of a table that a program wrote from synthetic rows."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[str | int | float | bool | None]]
+
+
+class TrialText(BaseModel):
+    """What came of a program on synthetic rows. ``failure`` is empty when it ran to its end."""
+
+    failure: str
+    printed: str
+    tables: list[TableText]
+    texts: dict[str, str]
+    models: dict[str, ModelMeasure]
+
+
 class VerificationJob(BaseModel):
     """A verification to be built: input fields → match, mismatch or no record."""
 
@@ -105,6 +149,14 @@ class ExplanationText(BaseModel):
     query: GovernedQuery | None
     reasons: list[ReasonText]
     open_lineage: dict[str, Any] = {}
+    budget: PrivacyBudget | None = None
+
+
+class BudgetText(BaseModel):
+    """The noise budget of an entitlement and what was taken from it; both empty where no noise is demanded."""
+
+    budget: PrivacyBudget | None
+    charges: list[BudgetCharge]
 
 
 class RowsText(BaseModel):
@@ -127,6 +179,7 @@ def _explanation(found: Explanation) -> ExplanationText:
         query=found.query,
         reasons=[_reason(reason) for reason in found.reasons],
         open_lineage=dict(found.open_lineage),
+        budget=found.budget,
     )
 
 
@@ -191,6 +244,42 @@ def submit_verification(site: Here, actor: By, entitlement_id: str, body: Verifi
     fields = tuple(VerificationField(f.name, f.column, f.is_required, f.is_key) for f in body.fields)
     definition = VerificationDefinition(body.relation, fields)
     return service.submit_verification(site, actor, EntitlementId(entitlement_id), body.title, definition)
+
+
+def _submission(body: ProgramText) -> service.Submission:
+    inputs = tuple(ProgramInput(one.relation, tuple(one.columns)) for one in body.inputs)
+    return service.Submission(body.code, inputs, tuple(body.outputs))
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/python/try", openapi_extra={"x-permission": Permission.DEVELOP_SYNTHETIC_READ.value}
+)
+def try_python(site: Here, actor: By, entitlement_id: str, body: ProgramText) -> TrialText:
+    """Run a program on synthetic rows, in the same kind of cell as on real ones; all that it prints and writes is shown."""
+    found = service.try_python(site, actor, EntitlementId(entitlement_id), _submission(body))
+    tables = [
+        TableText(name=one.name, columns=list(one.columns), rows=[[_cell(value) for value in row] for row in one.rows])
+        for one in found.tables
+    ]
+    return TrialText(
+        failure=found.failure, printed=found.printed, tables=tables, texts=dict(found.texts), models=dict(found.models)
+    )
+
+
+@router.post(
+    "/entitlements/{entitlement_id}/jobs/python", status_code=201,
+    openapi_extra={"x-permission": Permission.DEVELOP_JOB_SUBMIT.value},
+)  # fmt: skip
+def submit_python(site: Here, actor: By, entitlement_id: str, body: PythonJob) -> Job:
+    """Submit a program to be run on real data; what it prints and writes goes into quarantine."""
+    return service.submit_python(site, actor, EntitlementId(entitlement_id), body.title, _submission(body))
+
+
+@router.get("/entitlements/{entitlement_id}/budget", openapi_extra={"x-permission": Permission.READ_SCENARIO_VIEW.value})
+def read_budget(site: Here, actor: By, entitlement_id: str) -> BudgetText:
+    """Return the noise budget of an entitlement: ε in thousandths, δ in 1e-12, granted, spent, and by which jobs."""
+    found = service.read_budget(site, actor, EntitlementId(entitlement_id))
+    return BudgetText(budget=found.budget, charges=list(found.charges)) if found else BudgetText(budget=None, charges=[])
 
 
 @router.get("/jobs", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})

@@ -23,6 +23,7 @@ def _told(found: Explanation) -> dict[str, Any]:
     query = found.query
     return {
         "permitted": found.permitted, "query": query, "reasons": reasons, "open_lineage": dict(found.open_lineage),
+        "budget": found.budget,
     }  # fmt: skip
 
 
@@ -53,9 +54,31 @@ def sql_explain(site: Site, entitlement_id: str, sql: str, *, as_json: bool = Fa
     for projection in found.query.projections:
         shown = [*projection.columns, *(f"hash({name})" for name in projection.keys), *projection.raws]
         print(f"reads {projection.relation}: {', '.join(shown) or '—'}")
+    if found.query.price is not None and found.budget is not None:
+        price, budget = found.query.price, found.budget
+        print(f"costs 费用 ε={price.epsilon_milli / 1000:g} δ={price.delta_pico / 10**12:g} ({price.measurements} measurements 次测量)")
+        print(f"left 剩余 ε={budget.epsilon_milli_left / 1000:g} δ={budget.delta_pico_left / 10**12:g}")
     for stage in found.query.stages:
         print(f"\n-- {stage.name}\n{stage.sql};")
     print(f"\n{found.query.sql};")
+    return 0
+
+
+def show_budget(site: Site, entitlement_id: str, *, as_json: bool = False) -> int:
+    """Print the noise budget of an entitlement and every charge; return 0."""
+    found = service.read_budget(site, SYSTEM, EntitlementId(entitlement_id))
+    if as_json:
+        print(canonical_json(found).decode())
+        return 0
+    if found is None:
+        print("no noise is demanded here: there is no budget 未要求加噪，没有隐私预算")
+        return 0
+    budget = found.budget
+    print(f"ε  granted 授予 {budget.epsilon_milli / 1000:g}  left 剩余 {budget.epsilon_milli_left / 1000:g}")
+    print(f"δ  granted 授予 {budget.delta_pico / 10**12:g}  left 剩余 {budget.delta_pico_left / 10**12:g}")
+    for charge in found.charges:
+        price = charge.price
+        print(f"{charge.at.isoformat()}  {charge.id}  ε={price.epsilon_milli / 1000:g} δ={price.delta_pico / 10**12:g}")
     return 0
 
 
@@ -181,3 +204,35 @@ def _print_agreement(kept: JointAgreement, job: Job | None, progress: JobProgres
         print(
             "  below the threshold 低于阈值" if is_below else "  done; this side learns nothing 已完成，本方不获知结果"
         )
+
+
+# ---------------------------------------------------------------------------------------------------------- python
+
+SHOWN_ROWS_MAX = 20
+
+
+def python_try(site: Site, actor: Actor, entitlement_id: str, given: service.Submission, *, as_json: bool) -> int:
+    """Run a program on synthetic rows and print what it printed and wrote; return 0 when it ran to its end."""
+    found = service.try_python(site, actor, EntitlementId(entitlement_id), given)
+    if as_json:
+        print(canonical_json(found).decode())
+        return 1 if found.failure else 0
+    print(found.printed, end="")
+    for table in found.tables:
+        print(f"\n-- {table.name}: {len(table.rows)} rows 行")
+        print("\t".join(table.columns))
+        for row in table.rows[:SHOWN_ROWS_MAX]:
+            print("\t".join("" if value is None else str(value) for value in row))
+    for name, text in found.texts:
+        print(f"\n-- {name}\n{text}")
+    for name, model in found.models:
+        print(f"\n-- {name}: {', '.join(model.operators)}; {model.numbers} numbers 参数, {model.texts} texts 文本")
+    if found.failure:
+        print(f"failed 失败: {found.failure}", file=sys.stderr)
+    return 1 if found.failure else 0
+
+
+def python_submit(site: Site, actor: Actor, entitlement_id: str, title: str, given: service.Submission) -> int:
+    """Submit a program to be run on real data and print the id of the job."""
+    print(service.submit_python(site, actor, EntitlementId(entitlement_id), title, given).id)
+    return 0

@@ -19,6 +19,7 @@ from gongshu.server import demo
 from gongshu.server.joint import joint_commands
 from gongshu.server.migrate import open_site
 from gongshu.server.problems import EXIT_CODE_OF, leading_kind
+from gongshu.server.python import python_commands
 from gongshu.server.settings import Settings
 
 log = logging.getLogger("gongshu")
@@ -97,6 +98,12 @@ def _token(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
+def _budget(settings: Settings, args: argparse.Namespace) -> int:
+    from gongshu.compute import cli as compute_cli  # noqa: PLC0415
+
+    return compute_cli.show_budget(open_site(settings), args.entitlement, as_json=args.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gongshu",
@@ -136,7 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("token", _token, "make a token for the command line and the API 生成命令行和接口令牌")
     sub.add_argument("login", help="whose token; the password is asked for, or read from standard input")
     sub.add_argument("--days", type=int, default=7, help="how long it is good (default 7)")
+    budget = command("budget", _budget, "what noise has taken from the budget of an entitlement 查看使用资格的隐私预算")
+    budget.add_argument("entitlement", help="id of the entitlement 使用资格编号")
+    budget.add_argument("--json", action="store_true", help="print one JSON object 输出 JSON")
     joint_commands(commands)
+    python_commands(commands)
     return parser
 
 

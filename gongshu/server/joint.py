@@ -19,7 +19,7 @@ Run = Callable[[Settings, argparse.Namespace], int]
 LETTER_BYTES_READ_MAX = 1 << 20
 
 
-def _acting(settings: Settings) -> tuple[Site, Actor]:
+def acting(settings: Settings) -> tuple[Site, Actor]:
     """Return the site and the person whose token is in the environment; nobody in particular without one."""
     site = open_site(settings)
     found = parties.resolve_token(site, settings.token) if settings.token else None
@@ -41,7 +41,7 @@ def _propose(settings: Settings, args: argparse.Namespace) -> int:
         peer_brings_value=args.peer_value, key_type=DataType(args.key_type), connect_seconds=args.connect_seconds,
         silence_seconds=args.silence_seconds, runtime_seconds=args.runtime_seconds, valid_days=args.valid_days,
     )  # fmt: skip
-    return cli.joint_propose(*_acting(settings), args.entitlement, terms, _half(args), args.out)
+    return cli.joint_propose(*acting(settings), args.entitlement, terms, _half(args), args.out)
 
 
 def _agree(settings: Settings, args: argparse.Namespace) -> int:
@@ -49,37 +49,37 @@ def _agree(settings: Settings, args: argparse.Namespace) -> int:
 
     with args.letter.open("rb") as file:
         letter = file.read(LETTER_BYTES_READ_MAX)
-    return cli.joint_agree(*_acting(settings), letter, args.fingerprint, args.entitlement, _half(args), args.out)
+    return cli.joint_agree(*acting(settings), letter, args.fingerprint, args.entitlement, _half(args), args.out)
 
 
 def _status(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli  # noqa: PLC0415
 
-    return cli.joint_status(*_acting(settings), args.id, watches=args.watch, as_json=args.json)
+    return cli.joint_status(*acting(settings), args.id, watches=args.watch, as_json=args.json)
 
 
 def _letter(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli  # noqa: PLC0415
 
-    return cli.joint_letter(*_acting(settings), args.id, args.out)
+    return cli.joint_letter(*acting(settings), args.id, args.out)
 
 
 def _again(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli  # noqa: PLC0415
 
-    return cli.joint_again(*_acting(settings), args.id)
+    return cli.joint_again(*acting(settings), args.id)
 
 
 def _withdraw(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli  # noqa: PLC0415
 
-    return cli.joint_withdraw(*_acting(settings), args.id)
+    return cli.joint_withdraw(*acting(settings), args.id)
 
 
 def _fingerprint(settings: Settings, _args: argparse.Namespace) -> int:
     from gongshu.compute import cli  # noqa: PLC0415
 
-    return cli.joint_fingerprint(*_acting(settings))
+    return cli.joint_fingerprint(*acting(settings))
 
 
 def _add_half(sub: argparse.ArgumentParser, *, is_required: bool) -> None:

@@ -138,6 +138,11 @@ def is_given(uses: frozenset[Use]) -> bool:
     return Use.REVEAL in uses or uses >= COMPUTABLE
 
 
+def column_form(uses: frozenset[Use]) -> str:
+    """Return in which form a program gets a column with these uses: ``value``, ``pseudonym``, or ``""`` for not at all."""
+    return "value" if is_given(uses) else "pseudonym" if Use.JOIN in uses else ""
+
+
 def _column_faults(relation: Relation, columns: tuple[str, ...]) -> Iterator[Reason]:
     there = [column.name for column in relation.columns]
     if not columns:
@@ -149,7 +154,7 @@ def _column_faults(relation: Relation, columns: tuple[str, ...]) -> Iterator[Rea
             yield PROGRAM_COLUMN_UNKNOWN.because(relation=relation.name, column=name, known=", ".join(there))
             continue
         uses = relation.policy.of(name).uses
-        if not is_given(uses) and Use.JOIN not in uses:
+        if not column_form(uses):
             yield PROGRAM_COLUMN_CLOSED.because(
                 relation=relation.name, column=name, uses=", ".join(sorted(uses)) or "—",
                 missing=", ".join(sorted(COMPUTABLE - uses)),

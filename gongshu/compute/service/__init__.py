@@ -19,7 +19,7 @@ from gongshu.compute.service.agreeing import (
 from gongshu.compute.service.budgets import BudgetStatement, can_add_noise, read_budget
 from gongshu.compute.service.deriving import create_derived, drop_derived, list_derived
 from gongshu.compute.service.governing import explain
-from gongshu.compute.service.programs import Submission, submit_python, try_python
+from gongshu.compute.service.programs import Submission, program_columns, submit_python, try_python
 from gongshu.compute.service.reading import (
     get_job,
     job_in,
@@ -72,6 +72,7 @@ __all__ = [
     "normalise",
     "open_lookup",
     "output_folder",
+    "program_columns",
     "progress_of",
     "propose_joint",
     "read_budget",

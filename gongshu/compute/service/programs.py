@@ -26,6 +26,7 @@ from gongshu.compute.types import (
     Projection,
     TrialTable,
 )
+from gongshu.policies.types import ResourcePolicy
 from gongshu.scenarios.types import Entitlement
 
 PREFIX = "compute.python."
@@ -45,6 +46,11 @@ def limits_of(site: Site) -> ProgramLimits:
     """Return the limits of Python jobs in force today."""
     names = ProgramLimits.__dataclass_fields__
     return ProgramLimits(**{name: site.parameters.number(PREFIX + name, site.today()) for name in names})
+
+
+def program_columns(policy: ResourcePolicy) -> dict[str, str]:
+    """Return in which form a program gets each column: ``value``, ``pseudonym``, or ``""`` for not at all."""
+    return {column.column: rules.column_form(column.uses) for column in policy.columns}
 
 
 def _unavailable() -> tuple[Reason, ...]:
