@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gongshu.compute.adapters.joint import identity, party
+from gongshu.compute.adapters.joint import party
 from gongshu.compute.types import JointKind, JointLimits
 
 SECRET, OTHER = b"1" * 32, b"2" * 32

@@ -198,6 +198,10 @@ def test_an_intersection_has_a_count_and_no_total():
     assert joint.decide_outcome(BOTH, BANK, passes=True, count=12) == Permitted(JointResult(True, 12))
 
 
+def test_a_count_has_no_total_whatever_the_circuit_adds_up():
+    assert joint.decide_outcome(COUNT, BANK, passes=True, count=12, total=0) == Permitted(JointResult(True, 12))
+
+
 @pytest.mark.parametrize(
     ("party", "told"),
     [

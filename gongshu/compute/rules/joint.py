@@ -373,8 +373,8 @@ def decide_outcome(
         return Denied((failure(task, "joint-node-failed"),))
     if not passes or count is None or count < task.thresholds.units_min:
         return Permitted(JointResult(passes=False))
-    scale = max(side.value_scale for side in task.sides if side.value_column) if total is not None else 0
-    amount = None if total is None else Decimal(total).scaleb(-scale)
+    valued = next((side for side in task.sides if side.value_column), None)
+    amount = None if total is None or valued is None else Decimal(total).scaleb(-valued.value_scale)
     return Permitted(JointResult(True, count, amount, needs_review=is_signed))
 
 
