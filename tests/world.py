@@ -28,7 +28,7 @@ from gongshu.metering.types import ResultCode, StoredRecord
 from gongshu.parties import store as parties_store
 from gongshu.parties.types import Party
 from gongshu.products import service as products
-from gongshu.products.types import Contract, Listing
+from gongshu.products.types import PLAIN, Contract, Listing, Pricing
 from gongshu.scenarios import store as scenarios_store
 from tests import samples
 
@@ -122,11 +122,13 @@ def released(site: Site, *, number: int = 1) -> Release:
 # ---------------------------------------------------------------------------------------------------------- market
 
 
-def listed(site: Site, *, number: int = 1, tiers: tuple[Tier, ...] = samples.listing().tiers) -> Listing:
+def listed(
+    site: Site, *, number: int = 1, tiers: tuple[Tier, ...] = samples.listing().tiers, pricing: Pricing = PLAIN
+) -> Listing:
     """Return a listing of a product made from a fresh release."""
     release = released(site, number=number)
     product = products.define_product(site, OPERATOR, release_id=release.id, title="企业区域分布", summary="按区域统计")
-    return products.list_product(site, OPERATOR, product.id, tiers=tiers, charges_no_record=False)
+    return products.list_product(site, OPERATOR, product.id, tiers=tiers, charges_no_record=False, pricing=pricing)
 
 
 def contracted(site: Site, listing: Listing, consumer: Actor = BANK) -> Contract:

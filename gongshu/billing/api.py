@@ -12,7 +12,7 @@ from gongshu.base.ids import ContractId, StatementId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.billing import service
-from gongshu.billing.types import Statement, Totals
+from gongshu.billing.types import Adjustment, Confirmation, Dispute, DisputeStatus, PackUse, Statement, Totals
 
 router = APIRouter(tags=["billing"])
 
@@ -70,3 +70,121 @@ def get_statement(site: Here, actor: By, statement_id: StatementId) -> Statement
 def totals(site: Here, actor: By) -> Totals:
     """Sum up the newest statements."""
     return service.totals(site, actor)
+
+
+@dataclass(frozen=True)
+class MonthToBill:
+    """Any day of the month to bill."""
+
+    month: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))]
+
+
+@dataclass(frozen=True)
+class Objection:
+    """Why a statement is wrong; call numbers of receipts where single calls are meant."""
+
+    reason: Annotated[str, Field(max_length=2_000)]
+    positions: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """The operator's answer to an objection. ``amount_minor`` fen are owed more (negative: less) when it is accepted."""
+
+    outcome: DisputeStatus
+    answer: Annotated[str, Field(max_length=2_000)]
+    amount_minor: Annotated[int, Field(ge=-(10**12), le=10**12)] = 0
+
+
+@dataclass(frozen=True)
+class NewAdjustment:
+    """What is owed more (negative: less) in fen, and why."""
+
+    amount_minor: Annotated[int, Field(ge=-(10**12), le=10**12)]
+    reason: Annotated[str, Field(max_length=2_000)]
+
+
+@dataclass(frozen=True)
+class PackChoice:
+    """The place of a pack in the contract's price, from 1."""
+
+    number: Annotated[int, Field(ge=1, le=100)]
+
+
+@router.post(
+    "/billing/months", status_code=201, openapi_extra={"x-permission": Permission.OPERATE_STATEMENT_CREATE.value}
+)
+def create_statements(site: Here, actor: By, body: MonthToBill) -> list[Statement]:
+    """Bill a month for every contract of the operator's; running it again gives the same statements."""
+    return list(service.create_statements(site, actor, body.month))
+
+
+@router.post(
+    "/statements/{statement_id}/confirmation", status_code=201,
+    openapi_extra={"x-permission": Permission.CONSUME_STATEMENT_CONFIRM.value},
+)  # fmt: skip
+def confirm_statement(site: Here, actor: By, statement_id: StatementId) -> Confirmation:
+    """Agree with a statement: from then on only adjusting entries change what is owed."""
+    return service.confirm_statement(site, actor, statement_id)
+
+
+@router.post(
+    "/statements/{statement_id}/disputes", status_code=201,
+    openapi_extra={"x-permission": Permission.CONSUME_DISPUTE_RAISE.value},
+)  # fmt: skip
+def raise_dispute(site: Here, actor: By, statement_id: StatementId, body: Objection) -> Dispute:
+    """Object to a statement."""
+    return service.raise_dispute(site, actor, statement_id, body.reason, body.positions)
+
+
+@router.get("/disputes", openapi_extra={"x-permission": Permission.READ_BILLING_VIEW.value})
+def list_disputes(site: Here, actor: By, page: Asked, statement_id: str = "") -> Page[Dispute]:
+    """List disputes, newest first."""
+    return service.list_disputes(site, actor, page, statement_id=statement_id)
+
+
+@router.post(
+    "/disputes/{dispute_id}/withdrawal", openapi_extra={"x-permission": Permission.CONSUME_DISPUTE_RAISE.value}
+)
+def withdraw_dispute(site: Here, actor: By, dispute_id: str) -> Dispute:
+    """Take an objection back."""
+    return service.withdraw_dispute(site, actor, dispute_id)
+
+
+@router.post(
+    "/disputes/{dispute_id}/decision", openapi_extra={"x-permission": Permission.OPERATE_STATEMENT_ADJUST.value}
+)
+def decide_dispute(site: Here, actor: By, dispute_id: str, body: Settlement) -> Dispute:
+    """Accept or reject an objection; an amount becomes an adjusting entry."""
+    return service.decide_dispute(site, actor, dispute_id, body.outcome, body.answer, body.amount_minor)[0]
+
+
+@router.get(
+    "/statements/{statement_id}/adjustments", openapi_extra={"x-permission": Permission.READ_BILLING_VIEW.value}
+)
+def list_adjustments(site: Here, actor: By, statement_id: StatementId) -> list[Adjustment]:
+    """List the adjusting entries of a statement."""
+    return list(service.list_adjustments(site, actor, statement_id))
+
+
+@router.post(
+    "/statements/{statement_id}/adjustments", status_code=201,
+    openapi_extra={"x-permission": Permission.OPERATE_STATEMENT_ADJUST.value},
+)  # fmt: skip
+def adjust(site: Here, actor: By, statement_id: StatementId, body: NewAdjustment) -> Adjustment:
+    """Put right what is owed by an entry beside the statement."""
+    return service.adjust(site, actor, statement_id, body.amount_minor, body.reason)
+
+
+@router.get("/contracts/{contract_id}/packs", openapi_extra={"x-permission": Permission.READ_CONTRACT_VIEW.value})
+def list_packs(site: Here, actor: By, contract_id: ContractId) -> list[PackUse]:
+    """List the prepaid packs bought under a contract."""
+    return list(service.list_packs(site, actor, contract_id))
+
+
+@router.post(
+    "/contracts/{contract_id}/packs", status_code=201, openapi_extra={"x-permission": Permission.CONSUME_PACK_BUY.value}
+)
+def buy_pack(site: Here, actor: By, contract_id: ContractId, body: PackChoice) -> PackUse:
+    """Buy a prepaid pack of the contract's price; it is billed with this month."""
+    return service.buy_pack(site, actor, contract_id, body.number)

@@ -1,7 +1,7 @@
-"""The table of statements. A correction is another row; no row is ever changed."""
+"""The tables of billing. A correction, an adjustment, a confirmation is another row; no row with an amount is ever changed."""
 
 from gongshu.base.tables import Documents, short
-from gongshu.billing.types import Statement
+from gongshu.billing.types import Adjustment, Confirmation, Dispute, PackUse, Statement
 
 STATEMENTS: Documents[Statement] = Documents(
     "statement", Statement, short("contract"), short("month"), short("product"), short("consumer"), short("operator"),
@@ -10,3 +10,20 @@ STATEMENTS: Documents[Statement] = Documents(
         "consumer": s.consumer, "operator": s.operator,
     },
 )  # fmt: skip
+PACKS: Documents[PackUse] = Documents(
+    "pack", PackUse, short("contract"), short("operator"),
+    index=lambda p: {"contract": p.contract, "operator": p.operator},
+)  # fmt: skip
+DISPUTES: Documents[Dispute] = Documents(
+    "dispute", Dispute, short("statement"), short("consumer"), short("operator"), short("status"),
+    index=lambda d: {
+        "statement": d.statement_id, "consumer": d.consumer, "operator": d.operator, "status": d.status.value,
+    },
+)  # fmt: skip
+ADJUSTMENTS: Documents[Adjustment] = Documents(
+    "adjustment", Adjustment, short("statement"), short("product"), short("consumer"), short("operator"),
+    index=lambda a: {
+        "statement": a.statement_id, "product": a.product, "consumer": a.consumer, "operator": a.operator,
+    },
+)  # fmt: skip
+CONFIRMATIONS: Documents[Confirmation] = Documents("confirmation", Confirmation)

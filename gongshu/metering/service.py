@@ -5,6 +5,7 @@ The usage files hold who called what and when, and the class of the result; neve
 
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -17,24 +18,36 @@ from gongshu.base.ids import ContractId
 from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Clock, Site
 from gongshu.metering import rules, store
-from gongshu.metering.adapters import segments
+from gongshu.metering.adapters import segments, tables
 from gongshu.metering.adapters.frames import as_record
 from gongshu.metering.adapters.meter import Earlier, Meter, MeterLimits, MeterLocked
+from gongshu.metering.adapters.tables import SpanCount
 from gongshu.metering.adapters.window import request_key
-from gongshu.metering.types import CollectedCount, SealedSegment, SegmentFault, SegmentSeal, UsageCount, UsageRecord
+from gongshu.metering.types import (
+    CollectedCount,
+    SealedSegment,
+    SegmentFault,
+    SegmentSeal,
+    UsageCount,
+    UsageRecord,
+    UsageTable,
+)
 
 __all__ = [
     "Earlier",
     "Meter",
     "MeterLimits",
     "MeterLocked",
+    "SpanCount",
     "collect",
+    "count_spans",
     "find_record",
     "list_records",
     "open_meter",
     "open_segments",
     "request_key",
     "segment_of",
+    "segments_by_contract",
     "usage_folder",
     "usage_of",
 ]
@@ -78,8 +91,10 @@ def collect(site: Site) -> tuple[SealedSegment, ...]:
 
 
 def _collect(site: Site, folder: Path, seal: SegmentSeal) -> bool:
-    sha256, tally, _ = segments.recount(segments.read_segment(folder, seal.segment.id))
+    data = segments.read_segment(folder, seal.segment.id)
+    sha256, tally, _ = segments.recount(data)
     decision = rules.decide_collect(seal, sha256=sha256, recounted=tally.contracts())
+    table = tables.write_table(folder, seal.segment.id, data) if isinstance(decision, Permitted) else ""
     with site.db.transaction() as tx:
         if store.SEGMENTS.find(tx, seal.segment.id) is not None:
             return False  # another process was faster
@@ -90,9 +105,11 @@ def _collect(site: Site, folder: Path, seal: SegmentSeal) -> bool:
             store.FAULTS.add(tx, fault)
         else:
             store.SEGMENTS.add(tx, seal.segment)
+            store.TABLES.add(tx, UsageTable(seal.segment.id, table, seal.month))
             for count in rules.counts_of(seal):
                 store.COUNTS.add(tx, count)
         facts = {"records": str(seal.segment.records), "month": seal.month}
+        facts |= {"table_sha256": table} if table else {}
         if seal.cut is not None:
             facts |= {"cut_offset": str(seal.cut.offset), "cut_bytes": str(seal.cut.bytes)}
         audit.record(
@@ -140,6 +157,39 @@ def _recounted(site: Site, count: CollectedCount, period: Period) -> UsageCount:
         stored for _, stored in segments.stored_records(data) if stored.contract == contract and period.holds(stored.at)
     )
     return rules.count_records(contract, segment, tuple(within))
+
+
+def count_spans(
+    site: Site, bounds: tuple[datetime, ...], contract_id: ContractId | None = None
+) -> tuple[SpanCount, ...]:
+    """Count collected records between ``bounds`` (*n + 1* make *n* spans) by contract, span, result and charge.
+
+    One pass of the engine over the tables of the months touched. Each table is hashed again first and refused with
+    ``segment-changed`` when it is not what was collected. With ``contract_id``, of that contract and from its segments alone.
+    """
+    months = rules.months_of(Period(bounds[0], bounds[-1]))
+    with site.db.reading() as tx:
+        known = store.TABLES.all(tx, month=months)
+        if contract_id is not None:
+            own = {count.usage.segment.id for count in store.COUNTS.all(tx, contract=contract_id, month=months)}
+            known = tuple(table for table in known if table.id in own)
+    paths = []
+    for table in known:
+        path = tables.table_path(usage_folder(site.home, table.id.split("-")[0]), table.id)
+        rules.decide_reread(Ref("segment", table.id, table.sha256), tables.sha256_of_table(path)).value_or_raise()
+        paths.append(path)
+    return tables.count_spans(paths, bounds, contract_id or "")
+
+
+def segments_by_contract(site: Site, period: Period) -> dict[ContractId, tuple[Ref, ...]]:
+    """Return, for each contract, the collected segments that may hold records of it in ``period``, by id."""
+    with site.db.reading() as tx:
+        found = store.COUNTS.all(tx, month=rules.months_of(period))
+    by_contract: dict[ContractId, list[Ref]] = {}
+    for count in found:
+        if rules.touches(count, period):
+            by_contract.setdefault(count.usage.contract, []).append(count.usage.segment)
+    return {contract: tuple(sorted(refs, key=lambda ref: ref.id)) for contract, refs in by_contract.items()}
 
 
 def open_segments(site: Site, month: str) -> tuple[str, ...]:

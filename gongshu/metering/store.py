@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from gongshu.base.site import Transaction
 from gongshu.base.tables import Documents, short
-from gongshu.metering.types import CollectedCount, SealedSegment, SegmentFault
+from gongshu.metering.types import CollectedCount, SealedSegment, SegmentFault, UsageTable
 
 SEGMENTS: Documents[SealedSegment] = Documents(
     "usage_segment", SealedSegment, short("gateway"), index=lambda s: {"gateway": s.gateway}
@@ -13,6 +13,7 @@ COUNTS: Documents[CollectedCount] = Documents(
     "usage_count", CollectedCount, short("contract"), short("segment"), short("month"),
     index=lambda c: {"contract": c.usage.contract, "segment": c.usage.segment.id, "month": c.month},
 )  # fmt: skip
+TABLES: Documents[UsageTable] = Documents("usage_table", UsageTable, short("month"), index=lambda t: {"month": t.month})
 FAULTS: Documents[SegmentFault] = Documents(
     "usage_fault", SegmentFault, short("segment"), index=lambda f: {"segment": f.segment}
 )

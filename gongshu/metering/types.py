@@ -137,6 +137,15 @@ class CollectedCount:
 
 
 @dataclass(frozen=True)
+class UsageTable:
+    """The Parquet table of a collected segment, by the SHA-256 of its file. ``id`` is that of the segment."""
+
+    id: str
+    sha256: str
+    month: str
+
+
+@dataclass(frozen=True)
 class SegmentFault:
     """A sealed segment whose file no longer says what its seal says. Reported once for each digest seen."""
 

@@ -15,7 +15,7 @@ from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequ
 from gongshu.base.site import Site
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import service
-from gongshu.products.types import Contract, Listing, Order, ProductVersion
+from gongshu.products.types import PLAIN, Contract, Listing, Order, Pricing, ProductVersion
 
 router = APIRouter(tags=["products"])
 
@@ -58,11 +58,12 @@ class ProductBody:
 
 @dataclass(frozen=True)
 class ListingBody:
-    """The price: marginal tiers of yuan per charged call."""
+    """The price: tiers of yuan per charged call, and what it has besides."""
 
     product_id: ProductId
     tiers: tuple[Tier, ...]
     charges_no_record: bool = False
+    pricing: Pricing = PLAIN
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,12 @@ def get_product(site: SiteOf, actor: ActorOf, product_id: ProductId) -> ProductV
 def list_product(site: SiteOf, actor: ActorOf, body: ListingBody) -> Listing:
     """Put a product on the market."""
     return service.list_product(
-        site, actor, body.product_id, tiers=body.tiers, charges_no_record=body.charges_no_record
+        site,
+        actor,
+        body.product_id,
+        tiers=body.tiers,
+        charges_no_record=body.charges_no_record,
+        pricing=body.pricing,
     )
 
 

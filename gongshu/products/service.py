@@ -16,6 +16,7 @@ from gongshu.base.ids import (
     JobId,
     ListingId,
     OrderId,
+    PartyId,
     ProductId,
     ReleaseId,
 )
@@ -30,6 +31,7 @@ from gongshu.parties import service as parties
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import rules, store
 from gongshu.products.types import (
+    PLAIN,
     Contract,
     ContractStatus,
     ContractTerms,
@@ -37,6 +39,7 @@ from gongshu.products.types import (
     ListingStatus,
     Order,
     OrderStatus,
+    Pricing,
     ProductKind,
     ProductStatus,
     ProductVersion,
@@ -137,9 +140,10 @@ def list_products(site: Site, actor: Actor, page: PageRequest) -> Page[ProductVe
 
 
 def list_product(
-    site: Site, actor: Actor, product_id: ProductId, *, tiers: tuple[Tier, ...], charges_no_record: bool
-) -> Listing:
-    """Put a product on the market at marginal ``tiers`` of yuan per charged call (65号 §一, §二)."""
+    site: Site, actor: Actor, product_id: ProductId, *, tiers: tuple[Tier, ...], charges_no_record: bool,
+    pricing: Pricing = PLAIN,
+) -> Listing:  # fmt: skip
+    """Put a product on the market at ``tiers`` of yuan per charged call, and what the price has besides (65号 §一, §二)."""
     now = site.now()
     with site.db.transaction() as tx:
         product = store.PRODUCTS.get(tx, product_id)
@@ -148,7 +152,7 @@ def list_product(
             id=ListingId(site.ids.make("listing")), product=product.ref, product_id=product.id,
             operator=product.operator, title=product.title, product_class=product.product_class, tiers=tiers,
             charges_no_record=charges_no_record, status=ListingStatus.LISTED, listed_at=now, summary=product.summary,
-            purpose=product.purpose,
+            purpose=product.purpose, pricing=pricing,
         )  # fmt: skip
         others = store.LISTINGS.all(tx, product=product_id)
         decision = access.guard(
@@ -271,7 +275,7 @@ def draw_up_contract(site: Site, actor: Actor, order_id: OrderId) -> Contract:
         terms = ContractTerms(
             order=order.ref, product=product.ref, product_id=product.id, grant=product.grant,
             operator=product.operator, consumer=order.consumer, tiers=listing.tiers,
-            charges_no_record=listing.charges_no_record, policy=order.policy,
+            charges_no_record=listing.charges_no_record, policy=order.policy, pricing=listing.pricing,
         )  # fmt: skip
         contract = Contract(contract_id, code, terms, ContractStatus.NEGOTIATING, now)
         decision = access.guard(
@@ -342,6 +346,11 @@ def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
     """
     found = store.CONTRACTS.all(tx, status=(ContractStatus.PERFORMING.value, ContractStatus.TERMINATED.value))
     return tuple(contract for contract in found if contract.performing_since is not None)
+
+
+def contracts_of_in(tx: Transaction, operator: PartyId) -> tuple[Contract, ...]:
+    """Return the operator's contracts that are or were performed, oldest first."""
+    return tuple(contract for contract in contracts_in(tx) if contract.terms.operator == operator)
 
 
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:

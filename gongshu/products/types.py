@@ -1,7 +1,7 @@
 """Products, listings, orders, contracts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from gongshu.base.decisions import Reason
@@ -98,6 +98,51 @@ class ProductVersion:
         )  # fmt: skip
 
 
+class TierMethod(StrEnum):
+    """How tiers are read: each part at its tier's rate (累进), or all at the rate of the tier that is reached (总量)."""
+
+    MARGINAL = "marginal"
+    VOLUME = "volume"
+
+
+@dataclass(frozen=True)
+class PriceStage:
+    """From ``start`` on, calls cost ``percent`` (0 to 100) of the tiers' rates: 初创期、培育期、成熟期."""
+
+    name: str
+    start: date
+    percent: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Prepaid calls (预付包): ``units`` charged calls for ``price_minor`` fen, to be used within ``months`` months."""
+
+    units: int
+    price_minor: int
+    months: int
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What a price has besides its tiers.
+
+    ``period_fee_minor`` fen are owed for each month in which the contract is performed and hold ``period_units`` charged
+    calls (包月); ``cap_minor`` is the most that a month costs, packs apart; ``packs`` are those that can be bought.
+    Before the first of the ``stages`` the full rates hold.
+    """
+
+    method: TierMethod = TierMethod.MARGINAL
+    stages: tuple[PriceStage, ...] = ()
+    period_fee_minor: int = 0
+    period_units: int = 0
+    cap_minor: int | None = None
+    packs: tuple[Pack, ...] = ()
+
+
+PLAIN = Pricing()
+
+
 @dataclass(frozen=True)
 class Listing:
     """A product on the market: price as marginal tiers of yuan per charged call; free for the public class."""
@@ -115,11 +160,12 @@ class Listing:
     summary: str = ""
     purpose: str = ""
     delisted_reason: str = ""
+    pricing: Pricing = PLAIN
 
     @property
     def ref(self) -> Ref:
         """This listing, bound to product and price."""
-        return Ref("listing", self.id, digest_of((self.product, self.tiers, self.charges_no_record)))
+        return Ref("listing", self.id, digest_of((self.product, self.tiers, self.charges_no_record, self.pricing)))
 
 
 @dataclass(frozen=True)
@@ -155,6 +201,7 @@ class ContractTerms:
     tiers: tuple[Tier, ...]
     charges_no_record: bool
     policy: UsagePolicy
+    pricing: Pricing = PLAIN
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What holds for any order of votes, any number of calls, any split."""
 
+from datetime import date
 from fractions import Fraction
 
 from hypothesis import given
@@ -10,7 +11,7 @@ from gongshu.base.decisions import Permitted
 from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId
 from gongshu.base.money import Tier, price_units_minor
-from gongshu.billing import rules as billing
+from gongshu.billing.rules import statements as billing
 from gongshu.egress.rules import reviews
 from gongshu.egress.types import OutputStatus, ReviewKind
 from gongshu.grants.types import PriceRule
@@ -88,6 +89,9 @@ def test_shares_add_up_to_the_fen_and_none_is_negative(income, tiers, last, trea
     assert not to_suppliers or max(to_suppliers) - min(to_suppliers) <= 1, "equal weights differ by a fen at most"
 
 
+MARCH = (date(2026, 3, 1), date(2026, 4, 1))
+
+
 @given(st.lists(st.integers(0, 5_000), max_size=6), st.randoms())
 def test_a_month_costs_the_same_however_its_segments_are_cut_and_ordered(charged, random):
     contract = samples.contract(status=ContractStatus.PERFORMING)
@@ -102,12 +106,14 @@ def test_a_month_costs_the_same_however_its_segments_are_cut_and_ordered(charged
     given_counts = counts(charged)
     shuffled = list(given_counts)
     random.shuffle(shuffled)
-    first = billing.charge_of(contract, samples.product(), given_counts)
-    assert billing.charge_of(contract, samples.product(), shuffled) == first
+    first = billing.charge_of(contract, samples.product(), MARCH, billing.usage_of(given_counts))
+    assert billing.charge_of(contract, samples.product(), MARCH, billing.usage_of(shuffled)) == first
     assert first.billed_cost_minor == price_units_minor(sum(charged), tiers)
     assert (
         first.billed_cost_minor
-        == billing.charge_of(contract, samples.product(), counts([sum(charged)])).billed_cost_minor
+        == billing.charge_of(
+            contract, samples.product(), MARCH, billing.usage_of(counts([sum(charged)]))
+        ).billed_cost_minor
     )
     assert sum(line.consumed_quantity for line in first.lines) == first.charged_calls == sum(charged)
 

@@ -9,7 +9,7 @@ from gongshu.access.types import Role
 from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId, ProductId, StatementId
 from gongshu.base.money import Tier
-from gongshu.billing import rules
+from gongshu.billing.rules import statements as rules
 from gongshu.billing.types import Charge, Share, ShareKind, Statement
 from gongshu.grants.types import PriceRule, ProductClass
 from gongshu.metering.types import UsageCount
@@ -17,6 +17,7 @@ from gongshu.products.types import ContractStatus
 from tests import samples
 from tests.samples import BANK, NOW, OPERATOR, SUPPLIER
 
+MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 OTHER = PartyId("supplier-2")
 PERFORMED = samples.contract(status=ContractStatus.PERFORMING, performing_since=NOW)
 TIERS = (Tier(10_000, "1.00"), Tier(100_000, "0.60"), Tier(None, "0.30"))
@@ -62,14 +63,19 @@ def test_a_month_begins_at_midnight_in_china():
     [(0, 0), (10_000, 1_000_000), (10_001, 1_000_060), (60_000, 4_000_000), (100_000, 6_400_000), (150_000, 7_900_000)],
 )
 def test_units_are_charged_by_marginal_tiers(charged, fen):
-    charge = rules.charge_of(priced(TIERS), samples.product(), [count("a", charged)] if charged else [])
+    charge = rules.charge_of(
+        priced(TIERS), samples.product(), MARCH, rules.usage_of([count("a", charged)] if charged else [])
+    )
     assert charge.billed_cost_minor == fen
     assert sum(line.consumed_quantity for line in charge.lines) == charged
 
 
 def test_a_charge_names_its_segments_in_order_and_counts_what_is_not_charged():
     charge = rules.charge_of(
-        priced(TIERS), samples.product(), [count("b", 2, match=2, refused=5), count("a", 1, match=1, no_record=2)]
+        priced(TIERS),
+        samples.product(),
+        MARCH,
+        rules.usage_of([count("b", 2, match=2, refused=5), count("a", 1, match=1, no_record=2)]),
     )
     assert [segment.id for segment in charge.segments] == ["a", "b"]
     assert (charge.calls, charge.charged_calls, charge.billed_cost_minor) == (10, 3, 300)
@@ -78,9 +84,9 @@ def test_a_charge_names_its_segments_in_order_and_counts_what_is_not_charged():
 
 def test_the_public_class_is_metered_and_free():
     free = samples.product(product_class=ProductClass.PUBLIC)
-    charge = rules.charge_of(priced(TIERS), free, [count("a", 0, match=50)])
+    charge = rules.charge_of(priced(TIERS), free, MARCH, rules.usage_of([count("a", 0, match=50)]))
     assert (charge.calls, charge.billed_cost_minor) == (50, 0)
-    mistaken = rules.charge_of(priced(TIERS), free, [count("a", 50)])
+    mistaken = rules.charge_of(priced(TIERS), free, MARCH, rules.usage_of([count("a", 50)]))
     assert mistaken.billed_cost_minor == 0
 
 
