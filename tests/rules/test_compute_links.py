@@ -9,6 +9,8 @@ from tests.governed import decide, open_engine, permitted, run
 
 BY_UNIT = "v.join_compare_text = p.join_compare_text"
 """Links two relations by the privacy unit of both."""
+BY_KEY = "v.join_int = p.join_int"
+"""Links them by another key: units of both decide."""
 
 ACCEPTED = [
     # EXISTS
@@ -43,6 +45,18 @@ ACCEPTED = [
     "SELECT count(*) FROM people p ANTI JOIN visits v ON p.join_compare_text = v.join_compare_text AND p.compare_int < v.compare_int3",
     "SELECT count(*) FROM people p SEMI JOIN (SELECT join_compare_text AS k FROM visits WHERE filter_int2 > 7000500) AS v ON p.join_compare_text = v.k",
     "SELECT all_text FROM people NATURAL SEMI JOIN (SELECT all_text FROM areas WHERE all_int2 > 20) AS a",
+    # another unit decides: it travels on
+    f"SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 > 7000500)",
+    f"SELECT group_text, count(*), sum(total_int) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 > 7000200) GROUP BY group_text",
+    f"SELECT group_text, count(*), sum(total_int) FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 > 7000500) GROUP BY group_text",
+    "SELECT count(*) FROM people WHERE join_int NOT IN (SELECT join_int FROM visits WHERE filter_int2 > 7000500)",
+    "SELECT sum(x) FROM (SELECT total_int AS x FROM people SEMI JOIN visits USING (join_int)) AS s",
+    f"SELECT count(*) FROM (SELECT * FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY})) AS s WHERE join_int IN (SELECT join_int FROM visits WHERE filter_int2 > 7000500)",
+    f"SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_UNIT} AND join_int IN (SELECT q.join_int FROM people q WHERE filter_flag))",
+    "SELECT count(*) FROM (SELECT * FROM people SEMI JOIN visits USING (join_int) UNION ALL SELECT * FROM people SEMI JOIN visits USING (join_int)) AS s",
+    "SELECT count(*) FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_flag)",
+    "SELECT count(*), count(*) FILTER (WHERE all_int2 < 7) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE all_text = 'open 3')",
+    "SELECT group_text, count(*) FROM people p JOIN areas a USING (all_text) ANTI JOIN visits v ON v.join_int = p.join_int AND v.filter_int2 > 7000500 GROUP BY group_text",
     # merged keys where one side may be missing
     "SELECT all_text, count(*) FROM people RIGHT JOIN areas USING (all_text) GROUP BY all_text",
     "SELECT all_text, people.all_text AS b, areas.all_text AS c, count(*) FROM people FULL JOIN areas USING (all_text) GROUP BY ALL_TEXT, b, c",
@@ -86,6 +100,11 @@ REFUSED = [
     (f"SELECT reveal_text FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_UNIT}) LIMIT 3", {"rows-betray", "order-betrays"}),
     ("SELECT all_text FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_int = 7)", {"rows-betray"}),
     # where it may stand
+    (f"SELECT sum(x) FROM (SELECT total_int AS x FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY})) AS s", {"absence-misplaced"}),
+    ("SELECT count(*) FROM (SELECT * FROM people ANTI JOIN visits USING (join_int)) AS s", {"absence-misplaced"}),
+    ("SELECT all_text FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7)", {"absence-misplaced", "rows-betray"}),
+    (f"SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_UNIT} AND NOT EXISTS (SELECT 1 FROM people q WHERE q.join_int = v.join_int))", {"link-misplaced"}),
+    (f"SELECT sum(CASE WHEN EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY}) THEN 1 ELSE 0 END) FROM people p", {"link-misplaced"}),
     ("SELECT count(*) FROM people p WHERE filter_flag OR EXISTS (SELECT 1 FROM visits v WHERE v.join_int = p.join_int)", {"link-misplaced"}),
     (f"SELECT count(*) FROM people p JOIN visits w ON p.join_int = w.join_int AND EXISTS (SELECT 1 FROM visits v WHERE {BY_UNIT})", {"link-misplaced"}),
     ("SELECT group_join_text, EXISTS (SELECT 1 FROM people q WHERE q.group_join_text = p.group_join_text) AS x FROM people p GROUP BY group_join_text", {"link-misplaced", "column-not-grouped"}),
@@ -107,6 +126,48 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
 def test_a_link_passes_and_gives_what_the_statement_itself_gives(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
     governed, raw = run(engine, permitted(sql)), engine.execute(sql).fetchall()
     assert sorted(map(repr, governed)) == sorted(map(repr, raw)) != []
+
+
+WITHHELD = [
+    # one unit of the other relation decides
+    f"SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 = 7000546)",
+    f"SELECT count(*) FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 = 7000546)",
+    "SELECT count(*) FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_int = 7000546)",
+    "SELECT count(*) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7000546)",
+    # nobody decides: that would say of somebody that the condition does not fit
+    "SELECT count(*) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 1)",
+    f"SELECT count(*) FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 = 1)",
+    # many decide, but of the group or the cell in which somebody is looked for only that one does
+    "SELECT count(*) FROM areas WHERE all_text = 'open 0' AND all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7000546 OR all_text = 'open 3')",
+    "SELECT count(*), count(*) FILTER (WHERE all_text = 'open 0') FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7000546 OR all_text = 'open 3')",
+    "SELECT sum(CASE WHEN all_text = 'open 0' THEN all_int2 ELSE 0 END) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7000546 OR all_text = 'open 3')",
+    "SELECT count(*) FILTER (WHERE all_text = 'open 0') FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_int = 7000546 OR all_text = 'open 3')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", WITHHELD)
+def test_nothing_is_shown_where_few_units_of_the_other_relation_decide(
+    engine: duckdb.DuckDBPyConnection, sql: str
+) -> None:
+    assert run(engine, permitted(sql)) == []
+
+
+def test_not_in_finds_nothing_beside_a_missing_value() -> None:
+    """``x NOT IN (…, NULL)`` is true of no row, as SQL has it."""
+    sql = "SELECT count(*) FROM people WHERE join_compare_text NOT IN (SELECT join_compare_text FROM visits WHERE filter_int2 > 7000500)"
+    with open_engine(400) as engine:
+        assert run(engine, permitted(sql)) == [(210,)]
+        engine.execute('UPDATE visits SET "key:join_compare_text" = NULL WHERE filter_int2 > 7000980')
+        assert run(engine, permitted(sql)) == []
+
+
+def test_a_group_needs_as_many_units_of_each_kind_as_after_a_join() -> None:
+    joined = "SELECT group_text, count(DISTINCT p.join_compare_text) FROM people p JOIN visits v ON {key} WHERE v.filter_int2 < 7000300 GROUP BY group_text"
+    exists = "SELECT group_text, count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {key} AND v.filter_int2 < 7000300) GROUP BY group_text"
+    for key in (BY_KEY, BY_UNIT, "v.join_int = p.join_int AND v.join_compare_text = p.join_compare_text"):
+        with open_engine(300) as engine:
+            answers = [sorted(run(engine, permitted(sql.format(key=key)))) for sql in (joined, exists)]
+        assert answers[0] == answers[1] != []
 
 
 @pytest.mark.parametrize(("sql", "codes"), REFUSED, ids=[sql for sql, _ in REFUSED])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from gongshu.compute.rules.terms import conjunction, paren, quoted
+from gongshu.compute.rules.terms import conjunction, paren, quoted, sql_type
 from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
 from gongshu.policies.types import Thresholds
 
@@ -101,8 +101,12 @@ class Guarded:
     ordered: list[Cell] = field(default_factory=list)  # no unit has many of these rows
     steps: list[tuple[str, Cell]] = field(default_factory=list)  # few values: each of them has enough units
 
+    def counted(self) -> "Guarded":
+        """Return what must hold of units that took rows away: that there are enough of them, wherever rows are missing."""
+        return Guarded(cells=self.cells, spare=self.spare)
 
-def parts(plan: Guarded, keys: list[str], unit: str) -> exp.Expression:
+
+def parts(plan: Guarded, keys: list[str], unit: str, source: str = SOURCE) -> exp.Expression:
     """Write every unit's part in every group."""
     items = [named(where(exp.Count(this=exp.Star()), cell.written()), f"r{i}") for i, cell in enumerate(plan.cells)]
     items += [named(where(exp.Count(this=exp.Star()), spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
@@ -111,7 +115,7 @@ def parts(plan: Guarded, keys: list[str], unit: str) -> exp.Expression:
     for j, (part, cell) in enumerate(plan.nets):
         items.append(named(where(fn("sum", double(name(part))), cell.written()), f"t{j}"))
         items.append(named(where(fn("sum", fn("abs", double(name(part)))), cell.written()), f"v{j}"))
-    select = grouped(SOURCE, [*keys, unit], items)
+    select = grouped(source, [*keys, unit], items)
     select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
     return select
 
@@ -149,10 +153,14 @@ def _positions(plan: Guarded) -> list[int]:
     return [plan.cells.index(cell) for cell in dict.fromkeys(plan.ordered)]
 
 
-def steps(plan: Guarded, index: int, keys: list[str], units: Sequence[str]) -> exp.Expression:
+def steps(
+    plan: Guarded, index: int, keys: list[str], units: Sequence[str], lists: frozenset[str] = frozenset()
+) -> exp.Expression:
     """Write how many values a step function has in each group, and the fewest units that one of them has."""
     step, cell = plan.steps[index]
-    counts = [fn("count", exp.Distinct(expressions=[known_unit(unit)])) for unit in units]
+    counts = [
+        _listed(unit) if unit in lists else fn("count", exp.Distinct(expressions=[known_unit(unit)])) for unit in units
+    ]
     fewest = fn("least", *counts) if len(counts) > 1 else counts[0]
     by_value = grouped(SOURCE, [*keys, step], [named(fewest, "n")])
     has_value = exp.Not(this=exp.Is(this=name(step), expression=exp.Null()))
@@ -165,6 +173,13 @@ def steps(plan: Guarded, index: int, keys: list[str], units: Sequence[str]) -> e
     return select
 
 
+def _listed(unit: str) -> exp.Expression:
+    """Write how many units are in lists of them."""
+    every = fn("list_distinct", fn("flatten", fn("list", name(unit))))
+    missing = exp.Cast(this=fn("list_contains", every.copy(), exp.Literal.number(NO_UNIT)), to=sql_type("INT"))
+    return fn("coalesce", exp.Sub(this=fn("len", every), expression=missing), exp.Literal.number(0))
+
+
 def known_unit(unit: str, table: str = "") -> exp.Expression:
     """Write a unit, NULL where it is missing."""
     return fn("nullif", name(unit, table), exp.Literal.number(NO_UNIT))
@@ -174,7 +189,9 @@ def tests(plan: Guarded, unit: str, thresholds: Thresholds) -> list[exp.Expressi
     """Write what must hold of one kind of unit."""
     table, fewest = f"{GUARD}{unit}", thresholds.units_min
     enough = [exp.GTE(this=name(f"n{i}", table), expression=exp.Literal.number(fewest)) for i in range(len(plan.cells))]
-    enough += [exp.GTE(this=name(f"moved{j}", table), expression=exp.Literal.number(fewest)) for j in range(len(plan.nets))]
+    enough += [
+        exp.GTE(this=name(f"moved{j}", table), expression=exp.Literal.number(fewest)) for j in range(len(plan.nets))
+    ]
     spare = [_none_or(name(f"m{i}", table), fewest) for i in range(len(plan.spare))]
     shares: list[exp.Expression] = []
     for i in _positions(plan):

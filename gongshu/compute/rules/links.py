@@ -26,7 +26,7 @@ from gongshu.compute.rules.refusals import (
     LINK_MISPLACED,
     SUBQUERY_COLUMNS,
 )
-from gongshu.compute.rules.scopes import MANY, Correlated, Link, Scope
+from gongshu.compute.rules.scopes import MANY, Correlated, Link, Scope, links_most
 from gongshu.compute.rules.selects import read_query, read_rows, with_tables
 from gongshu.compute.rules.showing import items_of
 from gongshu.compute.rules.terms import (
@@ -44,7 +44,6 @@ from gongshu.compute.rules.terms import (
 )
 from gongshu.compute.rules.writing import fn
 
-TRAVELS = False
 PLAIN_PARTS = ("expressions", "from_", "joins", "where", "with_")
 
 
@@ -150,7 +149,7 @@ def _travelling(inside: Inside, test: Term) -> Link | None:
     positions = _uncovered(inside)
     if not positions or not (inside.hidden | test.hidden):
         return None
-    kinds, most = _kinds(inside), inside.scope.gate.thresholds.units_min + 1
+    kinds, most = _kinds(inside), links_most(inside.scope.gate.thresholds)
     return Link(
         test,
         tuple(kinds[p] if kinds[p].startswith(MANY) else MANY + kinds[p] for p in positions),
@@ -181,7 +180,7 @@ def _finished(scope: Scope, inside: Inside, test: Term, *, is_negated: bool, is_
     link = _travelling(inside, made)
     if link is None:
         return made
-    if not (is_conjunct and TRAVELS):
+    if not is_conjunct:
         findings.add(LINK_MISPLACED, place=scope.place, column=names(test.hidden))
     elif is_negated:
         scope.absences.append(link)

@@ -25,7 +25,7 @@ ROW_FILTER_INVALID = rule(
 
 PLAN_OPERATORS = (
     "AGGREGATE", "ANY_JOIN", "COMPARISON_JOIN", "CREATE_TABLE", "CROSS_PRODUCT", "CTE", "CTE_REF", "CTE_SCAN",
-    "DELIM_GET", "DELIM_JOIN", "DISTINCT", "DUMMY_SCAN", "EMPTY_RESULT", "EXCEPT", "FILTER", "INTERSECT", "LIMIT",
+    "DELIM_GET", "DELIM_JOIN", "DEPENDENT_JOIN", "DISTINCT", "DUMMY_SCAN", "EMPTY_RESULT", "EXCEPT", "FILTER", "INTERSECT", "LIMIT",
     "MATERIALIZED_CTE", "ORDER_BY", "PROJECTION", "SEQ_SCAN", "TOP_N", "UNION", "WINDOW",
 )  # fmt: skip
 """Operators of the engine's bound plan that a governed query can need. Any other refuses the job."""

@@ -312,6 +312,11 @@ class Instance:
         return written
 
 
+def links_most(thresholds: Thresholds) -> int:
+    """Return how many units a row carries at most of those that it meets: one more than are asked for, as one may be missing."""
+    return thresholds.units_min + 1
+
+
 @dataclass(frozen=True, eq=False)
 class Link:
     """Another relation decides which rows are there, so units of it travel on.

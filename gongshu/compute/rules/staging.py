@@ -11,7 +11,7 @@ from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.relations import Selected, Shown
-from gongshu.compute.rules.scopes import Correlated, Instance, Scope, Source, Staged
+from gongshu.compute.rules.scopes import MANY, Correlated, Instance, Scope, Source, Staged, links_most
 from gongshu.compute.rules.stages import Collector, Draft
 from gongshu.compute.rules.terms import BaseColumn, Mark, Term, column, quoted
 
@@ -77,9 +77,8 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
         steps = noise.stages_of(name, collector, source, gate.thresholds, protection.noise)
         gate.drafts.append(Draft(name, exp.Select(), len(collector.keys), len(released), is_guarded=True, noisy=steps))
         return staged
-    plan = thresholds.plan_of(
-        collector, units=bool(source.units), sides=len(source.sides), rounding=protection.rounding
-    )
+    is_guarded = bool(source.units or source.absent)
+    plan = thresholds.plan_of(collector, units=is_guarded, sides=len(source.sides), rounding=protection.rounding)
     if len(plan.spare) > thresholds.SPARE_MAX:
         gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)
         return staged
@@ -96,18 +95,29 @@ def behind(rows: Rows) -> thresholds.Behind:
     scope, protection = rows.scope, rows.scope.gate.thresholds.protection
     units = lambda source: len(source.kinds)  # noqa: E731
     is_noisy = protection.noise is not None
+    linked = tuple(unit for link in scope.links for unit in link.units)
     return thresholds.Behind(
-        write_from(scope, rows.joins, None), rows.condition, _each(scope, _unit, units),
+        write_from(scope, rows.joins, None), rows.condition, (*_each(scope, _unit, units), *linked),
         () if is_noisy else _each(scope, _origin, lambda source: source.sides),
         orders=() if protection.bounds is None else _each(scope, _order, units),
-        bounds=protection.bounds, needs_units=is_noisy,
+        bounds=protection.bounds, needs_units=is_noisy, many=_many(scope), absent=tuple(scope.absences),
+        most=links_most(scope.gate.thresholds),
     )  # fmt: skip
+
+
+def _many(scope: Scope) -> frozenset[int]:
+    kinds = [kind for i in scope.instances for kind in i.source.kinds]
+    kinds += [kind for link in scope.links for kind in link.kinds]
+    return frozenset(i for i, kind in enumerate(kinds) if kind.startswith(MANY))
 
 
 def _check_protection(scope: Scope, collector: Collector) -> None:
     """Refuse what could not be rounded or measured soundly, where rows of units stand behind a stage."""
     findings, protection = scope.gate.findings, scope.gate.thresholds.protection
     count = sum(len(instance.source.kinds) for instance in scope.instances)
+    carried = len(_many(scope)) + len(scope.absences)
+    if carried and (protection.bounds is not None or protection.noise is not None):
+        findings.add(NOISE_ROWS, place="EXISTS / IN")  # whose rows a bound would keep cannot be said of a list
     if not count:
         return
     for wanted in collector.wanted if protection.rounding is not None else ():

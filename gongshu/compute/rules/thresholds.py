@@ -13,9 +13,10 @@ from typing import Any
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules import bounds, guards, rounding
+from gongshu.compute.rules import bounds, guards, meetings, rounding
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import GUARD, MAIN, PER, SOURCE, STEPS, Apart, Blank, Cell, Guarded, Rest, Side
+from gongshu.compute.rules.scopes import Link
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
 from gongshu.compute.rules.terms import (
     Form,
@@ -220,11 +221,24 @@ class Behind:
     orders: tuple[Callable[[], exp.Expression], ...] = ()
     bounds: ContributionBounds | None = None
     needs_units: bool = False  # rows without a unit do not count
+    many: frozenset[int] = frozenset()  # positions of the units of which a row has a list
+    absent: tuple[Link, ...] = ()  # conditions that take rows away, with the units because of which they do
+    most: int = 0  # units in a list
+
+    @property
+    def gone(self) -> list[str]:
+        """Names of the lists of units that took rows away."""
+        return [f"g{i}" for i in range(sum(len(link.units) for link in self.absent))]
+
+    def source_of(self, unit: str) -> str:
+        """Return the name of the rows by which the units of one kind are counted."""
+        is_list = unit.startswith("g") or int(unit[1:]) in self.many
+        return meetings.spread_name(unit) if is_list else SOURCE
 
     def sources(self, rows: Rows, keys: list[str]) -> list[exp.CTE]:
         """Write the rows with everything that ``rows`` names of them, as many of each unit as its bounds allow."""
         if self.bounds is None or not self.units:
-            return [self._given(rows, SOURCE)]
+            return self._met(rows)
         made, source = [self._given(rows, bounds.GIVEN)], bounds.GIVEN
         units, orders = ([f"{kind}{i}" for i in range(len(self.units))] for kind in "uo")
         if self.needs_units:
@@ -232,11 +246,28 @@ class Behind:
             source = bounds.KNOWN
         return made + bounds.kept(source, keys, units, orders, list(rows.known.values()), self.bounds, SOURCE)
 
+    def _met(self, rows: Rows) -> list[exp.CTE]:
+        """Write the rows, and once more for every kind of unit of which they have lists."""
+        if not self.many and not self.absent:
+            return [self._given(rows, SOURCE)]
+        columns = [*rows.known.values(), *(f"w{i}" for i in range(len(self.sides)))]
+        units = [f"u{i}" for i in range(len(self.units))]
+        made = [self._given(rows, meetings.EVERY if self.absent else SOURCE)]
+        made += [meetings.staying([*columns, *units])] if self.absent else []
+        made.append(meetings.places(self.most))
+        made += [meetings.spread(columns, SOURCE, unit) for unit in units if self.source_of(unit) != SOURCE]
+        return made + [meetings.spread(columns, meetings.EVERY, gone) for gone in self.gone]
+
     def _given(self, rows: Rows, alias: str) -> exp.CTE:
         items = list(rows.written())
         items += [named(unit(), f"u{i}") for i, unit in enumerate(self.units)]
         items += [named(side(), f"w{i}") for i, side in enumerate(self.sides)]
         items += [named(order(), f"o{i}") for i, order in enumerate(self.orders)]
+        if self.absent:
+            tests = conjunction([link.test.emit(Form.VALUE) for link in self.absent])
+            items.append(named(fn("coalesce", tests, exp.Boolean(this=False)), meetings.THERE))
+            lists = [unit for link in self.absent for unit in link.units]
+            items += [named(unit(), gone) for unit, gone in zip(lists, self.gone, strict=True)]
         source = exp.Select(expressions=items or [named(exp.Literal.number(1), "one")])
         if self.condition is not None:
             source.set("where", exp.Where(this=self.condition.emit(Form.VALUE)))
@@ -255,11 +286,15 @@ def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Threshol
         *behind.sources(plan.rows, keys),
         _cte(MAIN, grouped(SOURCE, keys, [named(a, f"a{i}") for i, a in enumerate(plan.main)])),
     ]
-    for unit in units:
-        ctes.append(_cte(f"{PER}{unit}", guards.parts(plan, keys, unit)))
-        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(plan, keys, unit, thresholds)))
-    ctes += [_cte(f"{STEPS}{i}", guards.steps(plan, i, keys, units)) for i in range(len(plan.steps))]
-    return exp.Select(**_final(collector, plan, units, thresholds), with_=exp.With(expressions=ctes))
+    for unit in (*units, *behind.gone):
+        asked = plan if unit in units else plan.counted()
+        ctes.append(_cte(f"{PER}{unit}", guards.parts(asked, keys, unit, behind.source_of(unit))))
+        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(asked, keys, unit, thresholds)))
+    lists = frozenset(f"u{i}" for i in behind.many)
+    ctes += [
+        _cte(f"{STEPS}{i}", guards.steps(plan, i, keys, units, lists)) for i in range(len(plan.steps) if units else 0)
+    ]
+    return exp.Select(**_final(collector, plan, units, behind.gone, thresholds), with_=exp.With(expressions=ctes))
 
 
 def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ...], int]:
@@ -275,7 +310,8 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
         items += [
             named(where(exp.Count(this=exp.Star()), Cell(test).written()), f"r{j}") for j, test in enumerate(tests)
         ]
-        select = exp.Select(expressions=items, from_=exp.From(this=exp.Table(this=quoted(SOURCE))))
+        table = exp.Table(this=quoted(behind.source_of(f"u{i}")))
+        select = exp.Select(expressions=items, from_=exp.From(this=table))
         select.set("where", exp.Where(this=exp.NEQ(this=name(f"u{i}"), expression=exp.Literal.number(guards.NO_UNIT))))
         select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, f"u{i}")]))
         select.set("with_", exp.With(expressions=behind.sources(plan.rows, plan.keys)))
@@ -333,7 +369,9 @@ def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression
     return exp.Case(ifs=[exp.If(this=is_plain, true=node.copy())], default=fn("round", node.copy(), places))
 
 
-def _final(collector: Collector, plan: Plan, units: list[str], thresholds: Thresholds) -> dict[str, Any]:
+def _final(
+    collector: Collector, plan: Plan, units: list[str], gone: list[str], thresholds: Thresholds
+) -> dict[str, Any]:
     keys = plan.keys
     items = [named(name(key, MAIN), f"c{i}") for i, key in enumerate(keys)]
     for i, wanted in enumerate(collector.wanted):
@@ -342,12 +380,14 @@ def _final(collector: Collector, plan: Plan, units: list[str], thresholds: Thres
             node = _rounded(node, wanted.arguments[0].data_type)
         items.append(named(node, f"c{len(keys) + i}"))
     tests = [test for unit in units for test in guards.tests(plan, unit, thresholds)]
-    tests += guards.step_tests(plan, thresholds)
+    tests += [test for unit in gone for test in guards.tests(plan.counted(), unit, thresholds)]
+    steps = [f"{STEPS}{i}" for i in range(len(plan.steps) if units else 0)]
+    tests += guards.step_tests(plan, thresholds) if units else []
     joins: list[exp.Expression] = []
-    for table in (*(f"{GUARD}{unit}" for unit in units), *(f"{STEPS}{i}" for i in range(len(plan.steps)))):
+    for table in (*(f"{GUARD}{unit}" for unit in (*units, *gone)), *steps):
         same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, table)) for key in keys]
         joins.append(exp.Join(this=exp.Table(this=quoted(table)), side="LEFT", on=conjunction(same)))
-    passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units else exp.Boolean(this=True)
+    passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units or gone else exp.Boolean(this=True)
     counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units]
     fewest = fn("least", *counts) if counts else exp.Null()
     below = [

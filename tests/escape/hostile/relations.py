@@ -1,6 +1,6 @@
 """Joins, subqueries and unions that link what may not be linked."""
 
-from tests.escape.hostile.outcomes import SAME, WITHHELD
+from tests.escape.hostile.outcomes import APART, SAME, WITHHELD
 
 CORPUS: list[tuple[str, str]] = [
     # --- Joins
@@ -19,12 +19,12 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT v.group_text2, sum(v.total_dec2) AS s FROM people p LEFT JOIN visits v ON p.join_compare_text = v.join_compare_text WHERE p.filter_int = {v} GROUP BY v.group_text2", WITHHELD),
     ("SELECT p.group_text, sum(v.total_dec2) AS s FROM visits v RIGHT JOIN people p ON p.join_compare_text = v.join_compare_text AND p.filter_int = {v} GROUP BY p.group_text", WITHHELD),
     ("SELECT count(*) FROM people p FULL JOIN visits v ON p.join_compare_text = v.join_compare_text AND v.filter_int2 = 5 WHERE v.join_compare_text IS NULL", WITHHELD),
-    ("SELECT count(*) FROM people p SEMI JOIN visits v ON p.join_int = v.join_int", "construct-refused"),
-    ("SELECT count(*) FROM people p ANTI JOIN visits v ON p.join_int = v.join_int", "construct-refused"),
-    ("SELECT count(*) FROM people p ASOF JOIN visits v ON p.join_int = v.join_int AND p.filter_int >= v.filter_int2", "construct-refused"),
-    ("SELECT reveal_text FROM people SEMI JOIN visits USING (join_int)", "construct-refused"),
-    ("SELECT reveal_text FROM people WHERE join_int IN (SELECT join_int FROM visits)", "subquery-not-released"),
-    ("SELECT count(*) FROM people WHERE join_compare_text NOT IN (SELECT join_compare_text FROM visits WHERE filter_int2 = 700000)", "subquery-not-released"),
+    ("SELECT count(*) FROM people p SEMI JOIN visits v ON p.join_int = v.join_int", SAME),
+    ("SELECT count(*) FROM people p ANTI JOIN visits v ON p.join_int = v.join_int", WITHHELD),
+    ("SELECT count(*) FROM people p ASOF JOIN visits v ON p.join_int = v.join_int AND p.filter_int >= v.filter_int2", "join-by-place"),
+    ("SELECT reveal_text FROM people SEMI JOIN visits USING (join_int)", "rows-betray"),
+    ("SELECT reveal_text FROM people WHERE join_int IN (SELECT join_int FROM visits)", "rows-betray"),
+    ("SELECT count(*) FROM people WHERE join_compare_text NOT IN (SELECT join_compare_text FROM visits WHERE filter_int2 = 700000)", APART),
     ("SELECT p.reveal_text FROM people p LEFT JOIN visits v ON p.join_compare_text = v.join_compare_text WHERE v.join_compare_text IS NULL", "rows-betray"),
     ("SELECT a.all_text, count(*) FROM areas a JOIN people p ON a.all_text = p.no_text GROUP BY a.all_text", "join-missing"),
     ("SELECT a.all_text, count(*) FROM areas a JOIN people p ON a.all_text = p.join_compare_text GROUP BY a.all_text", WITHHELD),
@@ -39,8 +39,8 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT count(*) FROM people p CROSS JOIN LATERAL unnest([p.no_text]) u", "construct-refused"),
     ("SELECT count(*) FROM people p CROSS JOIN unnest(range(p.no_int)) u", "construct-refused"),
     ("SELECT count(*) FROM people p, generate_series(1, p.total_int) g", "construct-refused"),
-    ("SELECT * FROM people p POSITIONAL JOIN visits v", "construct-refused"),
-    ("SELECT p.reveal_text, v.total_dec2 FROM people p POSITIONAL JOIN visits v", "construct-refused"),
+    ("SELECT * FROM people p POSITIONAL JOIN visits v", "join-by-place"),
+    ("SELECT p.reveal_text, v.total_dec2 FROM people p POSITIONAL JOIN visits v", "join-by-place"),
     # --- Subqueries, correlation, LIMIT
     ("SELECT reveal_text FROM people WHERE filter_int = (SELECT max(filter_int2) FROM visits)", "rank-missing"),
     ("SELECT count(*) FROM people WHERE filter_int = (SELECT min(filter_int2) FROM visits)", "rank-missing"),
@@ -60,18 +60,18 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT sum(x) AS s FROM (SELECT total_int AS x FROM people WHERE filter_int = {v} UNION ALL SELECT 0 FROM people) u", WITHHELD),
     ("SELECT k, sum(x) AS s FROM (SELECT 'a' AS k, total_int AS x FROM people WHERE filter_int = {v} UNION ALL SELECT 'a', 0 FROM people) u GROUP BY k", WITHHELD),
     ("SELECT count(*) FROM people WHERE total_int = (SELECT max(total_int) FROM people)", "rank-missing"),
-    ("SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.total_dec2 > p.total_dec)", "function-unknown"),
+    ("SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.total_dec2 > p.total_dec)", "join-without-key"),
     ("SELECT count(*) FROM people p WHERE (SELECT count(*) FROM visits v WHERE v.join_int = p.join_int) = 1", "column-unknown"),
     ("SELECT reveal_text, (SELECT sum(total_dec2) FROM visits v WHERE v.join_int = p.join_int) AS s FROM people p", "column-unknown"),
     ("SELECT group_text, (SELECT count(*) FROM people q WHERE q.group_text = p.group_text) FROM people p GROUP BY group_text", "column-unknown"),
     ("SELECT group_text, count(*) AS n FROM people GROUP BY group_text HAVING sum(total_int) > (SELECT sum(total_int) FROM people WHERE filter_int = {v})", WITHHELD),
-    ("SELECT count(*) AS n FROM people WHERE filter_int IN (SELECT max(rank_int) FROM people)", "types-differ"),
+    ("SELECT count(*) AS n FROM people WHERE filter_int IN (SELECT max(rank_int) FROM people)", WITHHELD),
     ("SELECT count(*) AS n FROM people WHERE group_text IN (SELECT group_text FROM people GROUP BY group_text HAVING count(*) < 10)", "filter-missing"),
     ("SELECT count(*) AS n FROM people WHERE group_filter_text IN (SELECT group_text FROM people WHERE filter_int = {v} GROUP BY group_text)", WITHHELD),
     ("SELECT count(*) FROM people WHERE no_int > ALL (SELECT all_int2 FROM areas)", "construct-refused"),
-    ("SELECT count(*) FROM people WHERE (filter_int, no_int) IN (SELECT 1, 2)", "construct-refused"),
+    ("SELECT count(*) FROM people WHERE (filter_int, no_int) IN (SELECT 1, 2)", "filter-missing"),
     ("SELECT count(*) FROM people WHERE (SELECT no_text) = 'SECRET 42'", "column-unknown"),
-    ("SELECT count(*) FROM people WHERE EXISTS (SELECT no_text)", "function-unknown"),
+    ("SELECT count(*) FROM people WHERE EXISTS (SELECT no_text)", "construct-refused"),
     ("SELECT count(*) FROM (SELECT reveal_text FROM people ORDER BY reveal_int LIMIT 1) s", WITHHELD),
     ("SELECT sum(total_int) FROM (SELECT total_int FROM people LIMIT 1) s", "order-betrays"),
     ("SELECT sum(total_int) FROM (SELECT total_int FROM people ORDER BY reveal_int LIMIT 10) s", "order-betrays"),
