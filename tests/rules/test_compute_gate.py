@@ -167,9 +167,6 @@ REFUSED = [
     ("SELECT mode(reveal_text), list(reveal_text), first(reveal_text), arg_max(reveal_text, reveal_int) FROM people", {"listing-refused"}),
     ("SELECT count(*) FROM people WHERE sum(total_int) > 3", {"aggregate-misplaced"}),
     ("SELECT sum(count(*)) FROM people", {"aggregate-misplaced"}),
-    ("SELECT row_number() OVER (ORDER BY reveal_int) FROM people", {"window-on-rows"}),
-    ("SELECT sum(total_int) OVER (PARTITION BY group_text) FROM people", {"window-on-rows"}),
-    ("SELECT ntile(2) OVER (ORDER BY total_int) FROM people", {"window-on-rows"}),
     # relations and names
     ("SELECT count(*) FROM nobody", {"relation-unknown"}),
     ("SELECT nothing FROM people", {"column-unknown"}),

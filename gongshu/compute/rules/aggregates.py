@@ -1,6 +1,5 @@
 """Aggregates and windows: which uses their arguments need, and what the stage must compute for them."""
 
-from dataclasses import replace
 from typing import Any
 
 from sqlglot import exp
@@ -17,11 +16,10 @@ from gongshu.compute.rules.refusals import (
     LISTING_REFUSED,
     RANK_MISSING,
     TOTAL_MISSING,
-    WINDOW_ON_ROWS,
 )
 from gongshu.compute.rules.scopes import Scope
 from gongshu.compute.rules.stages import Collects, Wanted
-from gongshu.compute.rules.terms import Form, Mark, Term, as_condition, condition, conjunction, derive, need, poison
+from gongshu.compute.rules.terms import Form, Mark, Term, as_condition, condition, conjunction, need, poison
 from gongshu.policies.types import Use
 
 
@@ -204,66 +202,3 @@ def order_statistic(
     exact_type = term.data_type or DataType.DECIMAL
     rounded_type = DataType.DATE if is_time else DataType.DECIMAL
     return _collector(scope).add(made, exact_type if is_plain else rounded_type)
-
-
-# -------------------------------------------------------------------------------------------------------- windows
-
-
-@handles(exp.Window)
-def _window(scope: Scope, node: exp.Expression) -> Term:
-    scope.gate.only(node, "this", "partition_by", "order", "spec", "over")
-    function = node.this
-    known = functions.WINDOWS.get(type(function))
-    if known is None:
-        scope.gate.findings.add(CONSTRUCT_REFUSED, construct=f"{type(function).__name__.upper()} OVER")
-        return poison()
-    name, fewest, most = known
-    is_star = isinstance(function.args.get("this"), exp.Star)
-    nodes = [function.args.get(key) for key in ("this", "offset", "default")] if not is_star else []
-    scope.gate.only(function, "this", "offset", "default", *functions.HARMLESS_FLAGS)
-    terms = [value(scope, part) for part in nodes if part is not None]
-    parts = [value(scope, part) for part in node.args.get("partition_by") or []]
-    order = node.args.get("order")
-    orders = [(value(scope, o.this), o) for o in order.expressions] if order is not None else []
-    is_on_rows = not scope.is_grouped and any(i.source.is_row_level for i in scope.instances)
-    every = (*terms, *parts, *(t for t, _ in orders))
-    if is_on_rows or any(t.bases for t in every):
-        scope.gate.findings.add(WINDOW_ON_ROWS, function=name.upper())
-        return poison(DataType.DECIMAL)
-    if not fewest <= len(terms) <= most:
-        scope.gate.findings.add(FUNCTION_ARGUMENTS, function=name.upper(), expected=f"{fewest} … {most}")
-    spec = _frame(scope, node.args.get("spec"))
-
-    def emit() -> exp.Expression:
-        arguments = [exp.Star()] if is_star else [t.emit(Form.VALUE) for t in terms]
-        return exp.Window(
-            this=exp.Anonymous(this=name, expressions=arguments),
-            partition_by=[t.emit(Form.VALUE) for t in parts],
-            order=exp.Order(expressions=[ordered(t, o) for t, o in orders]) if orders else None,
-            spec=spec() if spec else None,
-            over="OVER",
-        )
-
-    keeps_type = name in {"lag", "lead", "first_value", "last_value", "nth_value", "min", "max", "sum"}
-    data_type = terms[0].data_type if keeps_type and terms else DataType.DECIMAL
-    frame = node.args["spec"].sql() if node.args.get("spec") else ""
-    made = derive(f"{name} OVER", tuple(every), data_type=data_type, emit=emit, extra=("window", len(terms), frame))
-    return replace(made, has_subquery=True)  # TRY can hold neither
-
-
-def _frame(scope: Scope, spec: exp.Expression | None) -> Any:
-    if spec is None:
-        return None
-    scope.gate.only(spec, "kind", "start", "start_side", "end", "end_side")
-    edges = [spec.args.get("start"), spec.args.get("end")]
-    for edge in edges:
-        if isinstance(edge, exp.Expression) and not isinstance(edge, exp.Literal):
-            scope.gate.findings.add(CONSTRUCT_REFUSED, construct="FRAME")
-    return spec.copy
-
-
-def ordered(term: Term, node: exp.Expression) -> exp.Expression:
-    """Write an ORDER BY item."""
-    return exp.Ordered(
-        this=term.emit(Form.VALUE), desc=bool(node.args.get("desc")), nulls_first=bool(node.args.get("nulls_first"))
-    )

@@ -243,8 +243,22 @@ WINDOWS: dict[type[exp.Expression], tuple[str, int, int]] = {
     exp.Count: ("count", 0, 1),
     exp.Min: ("min", 1, 1),
     exp.Max: ("max", 1, 1),
+    exp.StddevSamp: ("stddev_samp", 1, 1),
+    exp.Stddev: ("stddev_samp", 1, 1),
+    exp.StddevPop: ("stddev_pop", 1, 1),
+    exp.Variance: ("var_samp", 1, 1),
+    exp.VariancePop: ("var_pop", 1, 1),
+    exp.Median: ("median", 1, 1),
 }
-"""Window functions over group-level relations: name, fewest and most arguments."""
+"""Window functions: name, fewest and most arguments."""
+WINDOWS_OF_A_ROW = frozenset({"lag", "lead", "first_value", "last_value", "nth_value", "min", "max", "sum"})
+"""Windows that give a value of the type of their argument."""
+WINDOW_TYPES = dict.fromkeys(("row_number", "rank", "dense_rank", "ntile", "count"), DataType.INTEGER)
+WINDOWS_IN_ORDER = frozenset({
+    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value",
+    "nth_value",
+})  # fmt: skip
+"""Windows that mean nothing without an ORDER BY."""
 
 CAST_TYPES: dict[str, DataType] = {
     "TINYINT": DataType.INTEGER, "SMALLINT": DataType.INTEGER, "INT": DataType.INTEGER, "BIGINT": DataType.INTEGER,

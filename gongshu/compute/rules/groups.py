@@ -35,7 +35,11 @@ def aggregates_in(node: exp.Expression | None) -> bool:
         return True
     below = list(node.iter_expressions())
     if isinstance(node, exp.Window):
-        below = [*node.this.iter_expressions(), *(part for part in below if part is not node.this)]
+        called = node.this  # the window function itself is no aggregate of the SELECT; what it is given may hold one
+        while isinstance(called, exp.Filter | exp.IgnoreNulls):
+            below += [called.expression] if isinstance(called, exp.Filter) else []
+            called = called.this
+        below = [*called.iter_expressions(), *(part for part in below if part is not node.this)]
     return any(aggregates_in(part) for part in below)
 
 

@@ -227,8 +227,10 @@ LISTING_REFUSED = _gate(
 )  # fmt: skip
 WINDOW_ON_ROWS = _gate(
     "window-on-rows",
-    zh="窗口函数 {function} 只能用在已聚合的结果上。", en="The window function {function} works on aggregated results only.",
-    fix_zh="请先 GROUP BY，再对结果使用窗口函数。", fix_en="Group first, then use the window over the result.",
+    zh="窗口函数 {function} 逐行取值，所用的一切都需“可见”；缺少：{columns}。",
+    en="The window function {function} looks at single rows, so all that goes in needs reveal; missing: {columns}.",
+    fix_zh="请用不带 ORDER BY 和窗口框架的聚合窗口（按阈值计算），或先 GROUP BY 再对结果使用窗口函数。",
+    fix_en="Use an aggregate without ORDER BY and frame (it has thresholds), or group first and use the window over the result.",
 )  # fmt: skip
 UNION_COLUMNS_DIFFER = _gate(
     "union-columns-differ",

@@ -21,6 +21,7 @@ from gongshu.compute.rules.terms import (
     quoted,
     union,
 )
+from gongshu.compute.rules.writing import test_after
 from gongshu.policies.service import combine
 
 
@@ -138,8 +139,7 @@ class Selected:
         if shown.is_distinct:
             made.set("distinct", exp.Distinct())
         tests = [t.emit(Form.VALUE) for t in (shown.having,) if t is not None]
-        if shown.qualify is not None:
-            made.set("qualify", exp.Qualify(this=shown.qualify.emit(Form.VALUE)))
+        qualify = shown.qualify.emit(Form.VALUE) if shown.qualify is not None else None
         if shown.order:
             made.set("order", exp.Order(expressions=[
                 exp.Ordered(this=t.emit(Form.VALUE), desc=desc, nulls_first=first) for t, desc, first in shown.order
@@ -148,9 +148,8 @@ class Selected:
             made.set("limit", exp.Limit(expression=exp.Literal.number(shown.limit)))
         if shown.offset:
             made.set("offset", exp.Offset(expression=exp.Literal.number(shown.offset)))
-        for test in tests:
-            made.set("where", exp.Where(this=test))
         self._write_from(made)
+        test_after(made, tests, qualify)
         return made
 
     def emit(self) -> exp.Expression:

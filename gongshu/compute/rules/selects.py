@@ -28,6 +28,7 @@ from gongshu.compute.rules.terms import (
     quoted,
     union,
 )
+from gongshu.compute.rules.windows import RowWindows
 
 SELECT_PARTS = (
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "order", "limit", "offset", "distinct",
@@ -157,8 +158,11 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
     scope = rows.scope
     for absence in scope.absences:
         scope.gate.findings.add(ABSENCE_MISPLACED, column=names(absence.test.hidden))
+    windows = RowWindows(rows)
+    scope.windows = windows
     items = items_of(scope, node)
     shown = read_shown(scope, node, items)
+    windows.finish()
     shown.is_distinct = node.args.get("distinct") is not None
     if shown.is_distinct:
         scope.gate.only(node.args["distinct"])
@@ -166,7 +170,7 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
     if is_row_level:
         check_order(rows, items, shown)
     made = Selected(
-        items, tuple(scope.instances), shown, write_from(scope, rows.joins, rows.condition),
+        items, tuple(scope.instances), shown, windows.write(write_from(scope, rows.joins, rows.condition)),
         is_row_level=is_row_level,
         is_single_row=not is_row_level and all(i.source.is_single_row for i in scope.instances),
         links=tuple(scope.links),

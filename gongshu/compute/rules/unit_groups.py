@@ -15,7 +15,7 @@ from gongshu.catalog.types import DataType
 from gongshu.compute.rules import thresholds
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import SOURCE, Cell
-from gongshu.compute.rules.joins import HALVES, Joins
+from gongshu.compute.rules.joins import Joins
 from gongshu.compute.rules.scopes import Gate, Instance, Scope
 from gongshu.compute.rules.stages import Wanted
 from gongshu.compute.rules.staging import Rows, behind
@@ -38,6 +38,8 @@ from gongshu.policies.types import Use
 
 COUNTED_USES = frozenset({Use.GROUP, Use.FILTER, Use.TOTAL, Use.RANK})
 """What may be done with the number of a unit's rows, which is no column's value. It is shown where the unit is."""
+BESIDE = frozenset({"SEMI", "ANTI"})
+"""Joins that ask for rows of a relation and add none of its columns."""
 Build = Callable[[Form], exp.Expression]
 
 
@@ -51,7 +53,7 @@ def units_of(rows: Rows, node: exp.Expression, keys: list[Term]) -> dict[int, in
     """
     scope = rows.scope
     if scope.links or scope.absences:
-        return None  # units of another relation decide too
+        return None  # units that are linked to a row are no single unit's
     count = sum(len(instance.source.kinds) for instance in scope.instances)
     own = {i: key.unit for i, key in enumerate(keys) if key.unit is not None and not _is_masked(scope.gate, key)}
     if not own:
@@ -70,7 +72,7 @@ def _is_masked(gate: Gate, key: Term) -> bool:
 def _reached(scope: Scope, node: exp.Expression, start: set[Any]) -> set[tuple[Any, int | None]]:
     """Return columns that are equal to one of ``start``, or NULL, in every row."""
     edges: list[tuple[Term, Term, bool]] = []  # from, to, whether it holds the other way round too
-    joins = [j for j in node.args.get("joins") or [] if str(j.args.get("kind") or "").upper() not in HALVES]
+    joins = [join for join in node.args.get("joins") or [] if str(join.args.get("kind") or "").upper() not in BESIDE]
     if any(str(join.args.get("side") or "").upper() in {"RIGHT", "FULL"} for join in joins):
         return set()
     if node.args.get("where") is not None:

@@ -1,8 +1,10 @@
 """Writes small pieces of SQL as trees: columns of a stage, calls, aggregates with a filter, groups."""
 
+from typing import Any
+
 from sqlglot import exp
 
-from gongshu.compute.rules.terms import quoted, sql_type
+from gongshu.compute.rules.terms import conjunction, quoted, sql_type
 
 
 def name(text: str, table: str = "") -> exp.Expression:
@@ -44,3 +46,16 @@ def grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.Ex
     elif not items:
         select.set("expressions", [named(exp.Count(this=exp.Star()), "n")])
     return select
+
+
+def test_after(select: exp.Select, tests: list[exp.Expression], qualify: exp.Expression | None) -> None:
+    """Write into ``select`` what is asked of rows or groups that exist: in WHERE, or in QUALIFY where a window stands."""
+    has_window = qualify is not None and any(
+        part.find(exp.Window) is not None for part in (*select.expressions, qualify)
+    )
+    if qualify is not None and has_window:
+        select.set("qualify", exp.Qualify(this=qualify))
+    more: list[Any] = [*tests, *([qualify] if qualify is not None and not has_window else [])]
+    if more:
+        before = select.args.get("where")
+        select.set("where", exp.Where(this=conjunction([*([before.this] if before is not None else []), *more])))
