@@ -355,6 +355,7 @@ class Scope:
     prefers_alias: bool = False
     keys: dict[Mark, Term] = field(default_factory=dict)  # group keys, as columns of the stage
     is_grouped: bool = False
+    windows: Any = None  # ``windows.RowWindows`` where windows over rows can stand
     collects: Collects | None = None  # None where aggregates cannot stand
 
     @property
