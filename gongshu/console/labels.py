@@ -9,7 +9,7 @@ from gongshu.access.types import Role
 from gongshu.audit.types import Outcome
 from gongshu.billing.types import ShareKind
 from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
-from gongshu.compute.types import JobKind, JobStatus, JointKind, JointLearners, JointStatus
+from gongshu.compute.types import Engine, JobKind, JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.grants.types import (
     AgreementStatus,
@@ -22,7 +22,7 @@ from gongshu.grants.types import (
     SelectionMethod,
 )
 from gongshu.metering.types import ResultCode
-from gongshu.policies.types import Grade, MaskKind, Use
+from gongshu.policies.types import Grade, MaskKind, NoiseMechanism, RoundingMethod, Use
 from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus
 from gongshu.registry.types import CancellationGround, RegistrationStatus
 from gongshu.scenarios.types import EntitlementStatus, ScenarioStatus
@@ -53,6 +53,10 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (Role.AUDITOR, word("role", "Auditor")),
     (Role.PLATFORM_ADMINISTRATOR, word("role", "Platform administrator")),
     (Role.PUBLIC, word("role", "Public")),
+    (RoundingMethod.NEAREST, word("rounding", "nearest")),
+    (RoundingMethod.MIDPOINT, word("rounding", "midpoint")),
+    (NoiseMechanism.LAPLACE, word("noise", "Laplace")),
+    (NoiseMechanism.GAUSSIAN, word("noise", "Gaussian")),
     (Use.REVEAL, word("use", "Reveal")),
     (Use.GROUP, word("use", "Group")),
     (Use.TOTAL, word("use", "Total")),
@@ -159,8 +163,11 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (ScenarioStatus.REJECTED, word("scenario", "Rejected")),
     (EntitlementStatus.ACTIVE, word("entitlement", "In force")),
     (EntitlementStatus.ENDED, word("entitlement", "Ended")),
+    (Engine.DUCKDB, word("engine", "DuckDB, on this machine")),
+    (Engine.SPARK, word("engine", "Spark cluster")),
     (JobKind.SQL, word("job kind", "Governed SQL")),
     (JobKind.VERIFICATION, word("job kind", "Verification")),
+    (JobKind.PYTHON, word("job kind", "Python program")),
     (JobKind.JOINT, word("job kind", "Joint computing")),
     (JointKind.INTERSECTION, word("joint kind", "Intersection")),
     (JointKind.COUNT, word("joint kind", "Count of the intersection")),
@@ -377,6 +384,8 @@ DEFENCES: dict[str, Word] = {
     "gate": word("defence", "Gate"),
     "bound-plan": word("defence", "Engine's plan compared"),
     "limits": word("defence", "Limits on memory and time"),
+    "declared-columns": word("defence", "Declared columns only"),
+    "inspection": word("defence", "Outputs written anew"),
     "namespaces": word("defence", "Sandbox without network"),
     "seccomp": word("defence", "System calls filtered"),
     "joint-protocol": word("defence", "Two-party protocol"),
@@ -459,6 +468,10 @@ CHECKS: dict[str, Word] = {
     "source-rows": word("check name", "Resemblance to source rows"),
     "keyed-hashes": word("check name", "Keyed hashes and nothing else"),
     "definition": word("check name", "Definition of the verification"),
+    "program-output": word("check name", "Written by a program: for people to read"),
+    "packed-text": word("check name", "Long runs that look like packed data"),
+    "model-size": word("check name", "Numbers in the model"),
+    "model-content": word("check name", "Operators and texts of the model"),
 }
 """What the automatic checks of an output are called."""
 
@@ -473,9 +486,14 @@ FACTS: dict[str, Word] = {
     "fields": word("fact", "fields"),
     "kind": word("fact", "kind"),
     "matching": word("fact", "matching rows"),
+    "numbers": word("fact", "numbers"),
+    "numbers_max": word("fact", "most numbers"),
+    "operators": word("fact", "operators"),
     "percent": word("fact", "percent"),
     "relation": word("fact", "relation"),
     "rows": word("fact", "rows"),
+    "runs": word("fact", "runs"),
+    "texts": word("fact", "texts"),
     "rows_max": word("fact", "most rows"),
     "units_min": word("fact", "fewest units"),
     "zeros": word("fact", "zeros"),

@@ -59,3 +59,16 @@ def examples_for(entitlement: Entitlement) -> tuple[Example, ...]:
             )
         )
     return tuple(found)
+
+
+def program_for(entitlement: Entitlement, forms: dict[str, dict[str, str]]) -> str:
+    """Return a program to start from: it counts the rows of the first relation by a column that it is given."""
+    for resource in entitlement.resources:
+        given = [column for column, form in forms[resource.name].items() if form == "value"]
+        if given:
+            counted = f'rows.group_by("{given[0]}").agg(pl.len().alias("n"))'
+            return (
+                "import polars as pl\nfrom gongshu import job\n\n"
+                f'rows = job.polars("{resource.name}")\njob.write_table("result.parquet", {counted})\n'
+            )
+    return ""

@@ -143,7 +143,7 @@ def run_engine(query: GovernedQuery, run: Run, *, isolate: bool = True) -> Outco
     """
     is_isolated = isolate and has_namespaces()
     request = _request(query, run, is_isolated=is_isolated)
-    third = ("system-calls", "namespaces") if is_isolated else ("system-calls",) if _rules(is_isolated=False) else ()
+    third = ("seccomp", "namespaces") if is_isolated else ("seccomp",) if _rules(is_isolated=False) else ()
     ended = run_cell(_cell(query, run, request)) if is_isolated else _run_bare(run, request)
     outcome = _outcome(ended, ("gate", "bound-plan", "limits", *third))
     if outcome.code:

@@ -14,6 +14,7 @@ from gongshu.console.pages.oversight import router as oversight
 from gongshu.console.pages.plans import router as plans
 from gongshu.console.pages.platform import router as platform
 from gongshu.console.pages.portal import router as portal
+from gongshu.console.pages.programs import router as programs
 from gongshu.console.pages.registrations import router as registrations
 from gongshu.console.pages.resources import router as resources
 from gongshu.console.pages.scenarios import router as scenarios
@@ -21,7 +22,7 @@ from gongshu.console.pages.statements import router as statements
 
 router = APIRouter()
 for part in (
-    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, jobs, egress, market,
+    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, programs, jobs, egress, market,
     contracts, statements, oversight, platform,
 ):  # fmt: skip
     router.include_router(part)

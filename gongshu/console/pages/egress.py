@@ -37,13 +37,13 @@ def show_output(request: Request, output_id: OutputId) -> Response:
 
 
 @router.get("/outputs/{output_id}/rows")
-def preview_output(request: Request, output_id: OutputId, after: str = "") -> Response:
-    """Show rows of a table to a reviewer; each look is in the log."""
+def preview_output(request: Request, output_id: OutputId, after: str = "", file: str = "") -> Response:
+    """Show rows of a table or lines of a text to a reviewer; each look is in the log."""
     preview: Preview | None
     reasons: tuple[Reason, ...] = ()
     try:
         preview = egress.preview_output(
-            site_of(request), actor_of(request), output_id, PageRequest(limit=PREVIEW_ROWS, after=after)
+            site_of(request), actor_of(request), output_id, PageRequest(limit=PREVIEW_ROWS, after=after), file=file
         )
     except Refused as refused:
         preview, reasons = None, refused.reasons

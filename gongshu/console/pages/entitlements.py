@@ -32,6 +32,7 @@ def show_entitlement(request: Request, entitlement_id: EntitlementId) -> Respons
     return page(
         request, "entitlement.html", entitlement=entitlement, uses=tuple(Use),
         is_in_force=entitlement.is_in_force(site_of(request).now()),
+        statement=compute.read_budget(site_of(request), actor_of(request), entitlement_id),
     )  # fmt: skip
 
 
@@ -45,6 +46,7 @@ def show_editor(request: Request, entitlement_id: EntitlementId) -> Response:
     return page(
         request, "sql.html", entitlement=entitlement, uses=tuple(Use), examples=examples_for(entitlement),
         derived=compute.list_derived(site_of(request), actor_of(request), entitlement_id),
+        engines=tuple(Engine) if site_of(request).spark else (),
     )  # fmt: skip
 
 
@@ -68,9 +70,9 @@ def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Fill
 @router.post("/entitlements/{entitlement_id}/jobs")
 def submit_sql(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Submit a statement to run on the real data."""
-    title, sql = form.text("title"), form.text("sql")
+    title, sql, engine = form.text("title"), form.text("sql"), form.choice("engine", Engine)
     form.check()
-    job = compute.submit_sql(site_of(request), actor_of(request), entitlement_id, title, sql)
+    job = compute.submit_sql(site_of(request), actor_of(request), entitlement_id, title, sql, engine)
     return done(request, f"/jobs/{job.id}", "Submitted. Code and inputs are frozen by digest.")
 
 

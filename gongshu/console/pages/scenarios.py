@@ -1,6 +1,7 @@
 """Scenarios: applied for by the operator, scored blindly by assessors, decided by the agency."""
 
 from datetime import timedelta
+from enum import StrEnum
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,12 +13,14 @@ from gongshu.base.ids import GrantId, PartyId, ResourceId, ScenarioId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.base.site import Site
 from gongshu.console.forms import Filled, Form, read_policy_uses
+from gongshu.console.labels import label_of
 from gongshu.console.pictures import last_day, score_radar
+from gongshu.console.protections import read_protection
 from gongshu.console.render import actor_of, done, page, site_of, translate
 from gongshu.grants import service as grants
 from gongshu.grants.types import Grant, ProductClass
 from gongshu.parties import service as parties
-from gongshu.policies.types import Use
+from gongshu.policies.types import NoiseMechanism, RoundingMethod, Use
 from gongshu.scenarios import service as scenarios
 from gongshu.scenarios.types import Entitlement, Need, ScenarioTerms
 
@@ -102,7 +105,13 @@ def show_scenario(request: Request, scenario_id: ScenarioId) -> Response:
         uses=tuple(Use), has_scored=has_scored, entitlements=mine,
         radar=score_radar(summary, translate(request)) if summary.criteria else None,
         may_score=access.may(actor, Permission.ASSESS_SCENARIO_SCORE) and not has_scored,
+        summed=[(n.resource, n.column) for n in scenario.terms.needs if Use.TOTAL in n.uses],
+        rounding_methods=_options(request, RoundingMethod), noise_mechanisms=_options(request, NoiseMechanism),
     )  # fmt: skip
+
+
+def _options(request: Request, of: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(member.value, translate(request)(label_of(member))) for member in of]
 
 
 @router.post("/scenarios/{scenario_id}/score")
@@ -121,8 +130,11 @@ def score(request: Request, scenario_id: ScenarioId, form: Filled) -> Response:
 def decide(request: Request, scenario_id: ScenarioId, form: Filled) -> Response:
     """Approve or reject an application."""
     approves, reason = form.text("approves") == "yes", form.text("reason", is_required=False)
+    protection = read_protection(form) if approves else None
     form.check()
-    made = scenarios.decide(site_of(request), actor_of(request), scenario_id, approves=approves, reason=reason)
+    made = scenarios.decide(
+        site_of(request), actor_of(request), scenario_id, approves=approves, reason=reason, protection=protection
+    )
     if isinstance(made, Entitlement):
         return done(request, f"/entitlements/{made.id}", "Approved. The developer can work with this entitlement.")
     return done(request, f"/scenarios/{scenario_id}", "The application is rejected.")
