@@ -13,6 +13,7 @@ from gongshu.base.decisions import Reason
 from gongshu.base.ids import EntitlementId, JobId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
+from gongshu.catalog.types import DataType
 from gongshu.compute import service
 from gongshu.compute.types import (
     BudgetCharge,
@@ -20,6 +21,10 @@ from gongshu.compute.types import (
     Explanation,
     GovernedQuery,
     Job,
+    JobProgress,
+    JointAgreement,
+    JointKind,
+    JointLearners,
     ModelMeasure,
     PrivacyBudget,
     ProgramInput,
@@ -67,6 +72,7 @@ class SqlJob(Statement):
     """A statement to be run for real."""
 
     title: str = Field(max_length=200)
+    engine: Engine | None = None
 
 
 class DerivedText(Statement):
@@ -142,6 +148,15 @@ class ReasonText(BaseModel):
     facts: dict[str, str]
 
 
+class EngineQueryText(BaseModel):
+    """How one engine runs a permitted statement, or why it has no form of it."""
+
+    engine: Engine
+    stages: tuple[Stage, ...]
+    sql: str
+    reasons: list[ReasonText]
+
+
 class ExplanationText(BaseModel):
     """What the gate says: permitted with lineage and rewritten SQL, or every reason against it."""
 
@@ -150,6 +165,7 @@ class ExplanationText(BaseModel):
     reasons: list[ReasonText]
     open_lineage: dict[str, Any] = {}
     budget: PrivacyBudget | None = None
+    engines: list[EngineQueryText] = []
 
 
 class BudgetText(BaseModel):
@@ -180,7 +196,13 @@ def _explanation(found: Explanation) -> ExplanationText:
         reasons=[_reason(reason) for reason in found.reasons],
         open_lineage=dict(found.open_lineage),
         budget=found.budget,
+        engines=[_written(one) for one in found.engines],
     )
+
+
+def _written(one: EngineQuery) -> EngineQueryText:
+    reasons = [_reason(reason) for reason in one.reasons]
+    return EngineQueryText(engine=one.engine, stages=one.stages, sql=one.sql, reasons=reasons)
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
@@ -232,7 +254,7 @@ def synthetic_rows(  # noqa: PLR0917 - parameters of the route
 )  # fmt: skip
 def submit_sql(site: Here, actor: By, entitlement_id: str, body: SqlJob) -> Job:
     """Submit a statement to be run on real data; the result goes into quarantine."""
-    return service.submit_sql(site, actor, EntitlementId(entitlement_id), body.title, body.sql)
+    return service.submit_sql(site, actor, EntitlementId(entitlement_id), body.title, body.sql, body.engine)
 
 
 @router.post(
@@ -275,11 +297,15 @@ def submit_python(site: Here, actor: By, entitlement_id: str, body: PythonJob) -
     return service.submit_python(site, actor, EntitlementId(entitlement_id), body.title, _submission(body))
 
 
-@router.get("/entitlements/{entitlement_id}/budget", openapi_extra={"x-permission": Permission.READ_SCENARIO_VIEW.value})
+@router.get(
+    "/entitlements/{entitlement_id}/budget", openapi_extra={"x-permission": Permission.READ_SCENARIO_VIEW.value}
+)
 def read_budget(site: Here, actor: By, entitlement_id: str) -> BudgetText:
     """Return the noise budget of an entitlement: ε in thousandths, δ in 1e-12, granted, spent, and by which jobs."""
     found = service.read_budget(site, actor, EntitlementId(entitlement_id))
-    return BudgetText(budget=found.budget, charges=list(found.charges)) if found else BudgetText(budget=None, charges=[])
+    return (
+        BudgetText(budget=found.budget, charges=list(found.charges)) if found else BudgetText(budget=None, charges=[])
+    )
 
 
 @router.get("/jobs", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
@@ -325,3 +351,128 @@ def create_derived(site: Here, actor: By, entitlement_id: str, body: DerivedText
 def drop_derived(site: Here, actor: By, entitlement_id: str, name: str) -> DerivedRelation:
     """Take a derived relation away; refused while another one is derived from it."""
     return service.drop_derived(site, actor, EntitlementId(entitlement_id), name)
+
+
+# ----------------------------------------------------------------------------------------------------------- joint
+
+
+class HalfText(BaseModel):
+    """Our own side of a joint task. ``is_padded``: the peer learns ``rows_max`` and not how many keys there are."""
+
+    relation: str = Field(max_length=200)
+    key_column: str = Field(max_length=200)
+    rows_max: int = Field(ge=1, le=5_000_000)
+    address: str = Field(max_length=300)
+    value_column: str = Field(default="", max_length=200)
+    value_scale: int = Field(default=0, ge=0, le=6)
+    is_padded: bool = False
+
+    def half(self) -> service.JointHalf:
+        """Return it as the service wants it."""
+        return service.JointHalf(**self.model_dump())
+
+
+class ProposalText(BaseModel):
+    """A joint task to be proposed. Limits of 0 seconds or days mean the parameters in force."""
+
+    kind: JointKind
+    purpose: str = Field(max_length=200)
+    learners: JointLearners
+    own: HalfText
+    peer_brings_value: bool = False
+    key_type: DataType = DataType.TEXT
+    connect_seconds: int = Field(default=0, ge=0)
+    silence_seconds: int = Field(default=0, ge=0)
+    runtime_seconds: int = Field(default=0, ge=0)
+    valid_days: int = Field(default=0, ge=0)
+
+
+class LetterText(BaseModel):
+    """A letter of the peer as it is, and the fingerprint of its certificate as told over another channel."""
+
+    letter: str = Field(max_length=65_536)
+    fingerprint: str = Field(max_length=200)
+
+
+class AnswerText(LetterText):
+    """A proposal of the peer, and our side."""
+
+    own: HalfText
+
+
+class LetterFile(BaseModel):
+    """A letter for the peer, as it is."""
+
+    letter: str
+
+
+class FingerprintText(BaseModel):
+    """The fingerprint of this node's certificate."""
+
+    fingerprint: str
+
+
+AGREE = {"x-permission": Permission.DEVELOP_JOINT_AGREE.value}
+
+
+@router.get("/joint-node", openapi_extra=AGREE)
+def joint_fingerprint(site: Here, actor: By) -> FingerprintText:
+    """Return the fingerprint of this node's certificate, to be told to the peer over another channel."""
+    return FingerprintText(fingerprint=service.joint_fingerprint(site, actor))
+
+
+@router.post("/entitlements/{entitlement_id}/joint-agreements", status_code=201, openapi_extra=AGREE)
+def propose_joint(site: Here, actor: By, entitlement_id: str, body: ProposalText) -> JointAgreement:
+    """Propose a joint task under one's own entitlement; its letter is for the peer."""
+    terms = service.JointTerms(**body.model_dump(exclude={"own"}))
+    return service.propose_joint(site, actor, EntitlementId(entitlement_id), terms, body.own.half())
+
+
+@router.post("/entitlements/{entitlement_id}/joint-agreements/answers", status_code=201, openapi_extra=AGREE)
+def answer_joint(site: Here, actor: By, entitlement_id: str, body: AnswerText) -> JointAgreement:
+    """Answer a peer's proposal with one's own side; the letter of the answer is for the peer."""
+    return service.answer_joint(
+        site, actor, EntitlementId(entitlement_id), body.letter.encode(), body.fingerprint, body.own.half()
+    )
+
+
+@router.post("/joint-agreements/confirmations", openapi_extra=AGREE)
+def confirm_joint(site: Here, actor: By, body: LetterText) -> JointAgreement:
+    """Take the peer's answer or confirmation: both have signed now, and our run waits in the queue."""
+    return service.confirm_joint(site, actor, body.letter.encode(), body.fingerprint)[0]
+
+
+@router.get("/joint-agreements", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def list_joint(site: Here, actor: By, page: Asked) -> Page[JointAgreement]:
+    """Return joint agreements that the actor may know of, newest first."""
+    return service.list_joint(site, actor, page)
+
+
+@router.get("/joint-agreements/{agreement_id}", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def get_joint(site: Here, actor: By, agreement_id: str) -> JointAgreement:
+    """Return a joint agreement: both sides, thresholds, limits, signatures, and its job."""
+    return service.get_joint(site, actor, agreement_id)
+
+
+@router.get("/joint-agreements/{agreement_id}/letter", openapi_extra=AGREE)
+def joint_letter(site: Here, actor: By, agreement_id: str) -> LetterFile:
+    """Return the letter that the peer needs next, as a file of text."""
+    return LetterFile(letter=service.joint_letter(site, actor, agreement_id).decode())
+
+
+@router.post("/joint-agreements/{agreement_id}/runs", status_code=201, openapi_extra=AGREE)
+def run_joint_again(site: Here, actor: By, agreement_id: str) -> Job:
+    """Queue our side once more, where the peer's node did not come."""
+    return service.run_joint_again(site, actor, agreement_id)[1]
+
+
+@router.post("/joint-agreements/{agreement_id}/withdrawal", openapi_extra=AGREE)
+def withdraw_joint(site: Here, actor: By, agreement_id: str) -> JointAgreement:
+    """Withdraw an agreement that has not come to a meeting."""
+    return service.withdraw_joint(site, actor, agreement_id)
+
+
+@router.get("/jobs/{job_id}/progress", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def progress_of(site: Here, actor: By, job_id: str) -> JobProgress | None:
+    """Return how far a job is, in percent and by phase; null for one that does not tell."""
+    return service.progress_of(site, actor, JobId(job_id))

@@ -24,6 +24,10 @@ def _told(found: Explanation) -> dict[str, Any]:
     return {
         "permitted": found.permitted, "query": query, "reasons": reasons, "open_lineage": dict(found.open_lineage),
         "budget": found.budget,
+        "engines": [
+            {"engine": one.engine, "stages": one.stages, "sql": one.sql, "reasons": [r.code for r in one.reasons]}
+            for one in found.engines
+        ],
     }  # fmt: skip
 
 
@@ -56,11 +60,18 @@ def sql_explain(site: Site, entitlement_id: str, sql: str, *, as_json: bool = Fa
         print(f"reads {projection.relation}: {', '.join(shown) or '—'}")
     if found.query.price is not None and found.budget is not None:
         price, budget = found.query.price, found.budget
-        print(f"costs 费用 ε={price.epsilon_milli / 1000:g} δ={price.delta_pico / 10**12:g} ({price.measurements} measurements 次测量)")
+        print(
+            f"costs 费用 ε={price.epsilon_milli / 1000:g} δ={price.delta_pico / 10**12:g} ({price.measurements} measurements 次测量)"
+        )
         print(f"left 剩余 ε={budget.epsilon_milli_left / 1000:g} δ={budget.delta_pico_left / 10**12:g}")
-    for stage in found.query.stages:
-        print(f"\n-- {stage.name}\n{stage.sql};")
-    print(f"\n{found.query.sql};")
+    for written in found.engines:
+        print(f"\n-- engine: {written.engine}")
+        for reason in written.reasons:
+            print(f"-- {reason.code}: {reason.what.zh} {reason.what.en}")
+        for stage in written.stages:
+            print(f"\n-- {stage.name}\n{stage.sql};")
+        if written.sql:
+            print(f"\n{written.sql};")
     return 0
 
 
