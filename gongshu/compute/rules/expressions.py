@@ -209,10 +209,6 @@ def _is_nothing(term: Term) -> bool:
     return term.is_constant and (term.data_type is None or term.number == 0)
 
 
-def _not_yet(tests: list[Term]) -> list[exp.Expression]:
-    return [negated(test) for test in tests]
-
-
 def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
     """Return CASE: uses of the branches; conditions are indirect lineage; each branch that counts is a cell."""
     branches = list(alike([*(then for _, then in whens), default]))
@@ -254,7 +250,9 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
 
 
 def _path(before: list[Term], here: list[Term]) -> Term:
-    emit = lambda: conjunction((*_not_yet(before), *(t.emit(Form.VALUE) for t in here)))  # noqa: E731
+    if not before and len(here) == 1:
+        return here[0]  # the same mark as where the condition stands by itself
+    emit = lambda: conjunction((*(negated(t) for t in before), *(t.emit(Form.VALUE) for t in here)))  # noqa: E731
     return condition("path", (*before, *here), emit, extra=(len(before),))
 
 

@@ -50,6 +50,7 @@ class Apart:
 
     first: Cell
     second: Cell
+    is_strict: bool = False  # a condition keeps them apart: nobody between them would tell as much as one
 
     def written(self) -> exp.Expression:
         """Write the condition."""
@@ -61,6 +62,7 @@ class Rest:
     """Rows of a total that belong to none of the cells beside it."""
 
     cells: tuple[Cell, ...]
+    is_strict: bool = False
 
     def written(self) -> exp.Expression:
         """Write the condition."""
@@ -73,6 +75,7 @@ class Side:
 
     cell: Cell
     side: str
+    is_strict: bool = False
 
     def written(self) -> exp.Expression:
         """Write the condition."""
@@ -81,9 +84,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Blank:
-    """Rows where an argument is 0 on a condition. Beside a second argument they tell of it."""
+    """Rows where an argument is 0 on a condition, or that a condition keeps out: what is left of a known total.
+
+    Nobody there is told as well as one: that all of a group are alike is known of each of them (class disclosure).
+    """
 
     cell: Cell
+    is_strict: bool = True
 
     def written(self) -> exp.Expression:
         """Write the condition."""
@@ -192,7 +199,7 @@ def tests(plan: Guarded, unit: str, thresholds: Thresholds) -> list[exp.Expressi
     enough += [
         exp.GTE(this=name(f"moved{j}", table), expression=exp.Literal.number(fewest)) for j in range(len(plan.nets))
     ]
-    spare = [_none_or(name(f"m{i}", table), fewest) for i in range(len(plan.spare))]
+    spare = [_none_or(name(f"m{i}", table), fewest, s.is_strict) for i, s in enumerate(plan.spare)]
     shares: list[exp.Expression] = []
     for i in _positions(plan):
         rows = exp.Mul(this=name(f"big{i}", table), expression=exp.Literal.number(ORDER_SHARE))
@@ -211,7 +218,9 @@ def step_tests(plan: Guarded, thresholds: Thresholds) -> list[exp.Expression]:
     return made
 
 
-def _none_or(count: exp.Expression, fewest: int) -> exp.Expression:
+def _none_or(count: exp.Expression, fewest: int, is_strict: bool) -> exp.Expression:  # noqa: FBT001 - as its rule says
+    if is_strict:
+        return exp.GTE(this=count, expression=exp.Literal.number(fewest))
     none = exp.EQ(this=count, expression=exp.Literal.number(0))
     return paren(exp.Or(this=none, expression=exp.GTE(this=count.copy(), expression=exp.Literal.number(fewest))))
 

@@ -8,6 +8,7 @@ leave fewer units than that when they are subtracted.
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sqlglot import exp
@@ -23,8 +24,10 @@ from gongshu.compute.rules.terms import (
     Shape,
     Term,
     cast_to,
+    condition,
     conjunction,
     distinct,
+    negated,
     paren,
     parts_of,
     quoted,
@@ -121,10 +124,13 @@ class Plan(Guarded):
         if len(wanted.arguments) > 1:
             # A value that few units have, and be it 0, is a lever on what is correlated with it.
             steps = distinct((*steps, *terms))
-            blanks = distinct(b for t in wanted.arguments for b in t.blanks)
-            self.spare += [Blank(Cell((*tests, self.rows.column(blank, "p")), arguments)) for blank in blanks]
         for step in steps:
             self._once(self.steps, (self.rows.column(step, "x"), reach))
+        for blank in distinct(b for t in wanted.arguments for b in t.blanks):
+            self.spare.append(Blank(Cell((*tests, self.rows.column(blank, "p")), arguments)))
+        if wanted.filter is not None:
+            rest = condition("NOT", (wanted.filter,), partial(negated, wanted.filter))
+            self.spare.append(Blank(Cell((self.rows.column(rest, "p"),))))
 
     def _once(self, known: list[tuple[str, Cell]], made: tuple[str, Cell]) -> None:
         if made not in known:
@@ -162,9 +168,9 @@ def _apart(one: Asked, other: Asked) -> Apart | None:
     if one.wanted == other.wanted or not shared or first == second:
         return None
     if first.arguments == second.arguments:
-        return Apart(first, second)
+        return Apart(first, second, is_strict=True)
     if first.tests != second.tests:
-        return Apart(Cell(first.tests), Cell(second.tests))
+        return Apart(Cell(first.tests), Cell(second.tests), is_strict=True)
     # The same rows but for missing values. How many values are missing may be told, what others hold there may not.
     return Apart(first, second) if shared - {COUNTED} or one.may_be_null or other.may_be_null else None
 
