@@ -18,6 +18,8 @@ from gongshu.compute import service
 from gongshu.compute.types import (
     BudgetCharge,
     DerivedRelation,
+    Engine,
+    EngineQuery,
     Explanation,
     GovernedQuery,
     Job,
@@ -28,6 +30,7 @@ from gongshu.compute.types import (
     ModelMeasure,
     PrivacyBudget,
     ProgramInput,
+    Stage,
     VerificationDefinition,
     VerificationField,
 )
