@@ -18,7 +18,7 @@ KINDS = ("有限责任公司", "股份有限公司", "个体工商户", "合伙�
 DISEASES = ("高血压", "糖尿病", "上呼吸道感染", "胃炎", "骨折")
 GATES = tuple(f"{place}收费站" for place in ("东", "西", "南", "北", "机场"))
 
-T, I, D, DAY, STAMP, FLAG = (
+T, N, D, DAY, STAMP, FLAG = (
     DataType.TEXT, DataType.INTEGER, DataType.DECIMAL, DataType.DATE, DataType.TIMESTAMP, DataType.BOOLEAN,
 )  # fmt: skip
 ID, QUASI, SENSITIVE, PLAIN, OPEN = (
@@ -35,26 +35,26 @@ def _relation(name: str, unit: tuple[str, ...], columns: dict[str, tuple[DataTyp
     return Relation(name, ResourceId(f"resource-{name}"), described, ResourcePolicy(tuple(policies), unit))
 
 
-企业登记 = _relation("企业登记", ("统一社会信用代码",), {
-    "统一社会信用代码": (T, ID), "企业名称": (T, ID), "行政区": (T, QUASI), "区划代码": (I, PLAIN), "行业": (T, PLAIN), "企业类型": (T, PLAIN),
-    "成立日期": (DAY, QUASI), "注册资本": (D, PLAIN), "从业人数": (I, PLAIN), "是否注销": (FLAG, QUASI),
+COMPANIES = _relation("企业登记", ("统一社会信用代码",), {
+    "统一社会信用代码": (T, ID), "企业名称": (T, ID), "行政区": (T, QUASI), "区划代码": (N, PLAIN), "行业": (T, PLAIN), "企业类型": (T, PLAIN),
+    "成立日期": (DAY, QUASI), "注册资本": (D, PLAIN), "从业人数": (N, PLAIN), "是否注销": (FLAG, QUASI),
 })  # fmt: skip
-纳税申报 = _relation("纳税申报", ("统一社会信用代码",), {
+TAXES = _relation("纳税申报", ("统一社会信用代码",), {
     "统一社会信用代码": (T, ID), "税款所属期": (DAY, PLAIN), "税种": (T, PLAIN), "销售额": (D, PLAIN), "应纳税额": (D, SENSITIVE), "已缴税额": (D, PLAIN),
 })  # fmt: skip
-门诊 = _relation("门诊", ("身份证号",), {
-    "身份证号": (T, ID), "就诊日期": (DAY, QUASI), "医院等级": (I, PLAIN), "病种": (T, QUASI), "费用": (D, PLAIN), "自付": (D, SENSITIVE), "年龄": (I, QUASI),
+VISITS = _relation("门诊", ("身份证号",), {
+    "身份证号": (T, ID), "就诊日期": (DAY, QUASI), "医院等级": (N, PLAIN), "病种": (T, QUASI), "费用": (D, PLAIN), "自付": (D, SENSITIVE), "年龄": (N, QUASI),
     "性别": (T, QUASI), "行政区": (T, QUASI),
 })  # fmt: skip
-社保 = _relation("社保", ("身份证号",), {
-    "身份证号": (T, ID), "统一社会信用代码": (T, ID), "缴费基数": (D, PLAIN), "参保月数": (I, PLAIN), "险种": (T, PLAIN),
+INSURANCES = _relation("社保", ("身份证号",), {
+    "身份证号": (T, ID), "统一社会信用代码": (T, ID), "缴费基数": (D, PLAIN), "参保月数": (N, PLAIN), "险种": (T, PLAIN),
 })  # fmt: skip
-通行 = _relation("通行", ("车牌号",), {
-    "车牌号": (T, ID), "通过时间": (STAMP, PLAIN), "收费站": (T, PLAIN), "车型": (I, PLAIN), "里程": (D, PLAIN), "通行费": (D, PLAIN),
+PASSAGES = _relation("通行", ("车牌号",), {
+    "车牌号": (T, ID), "通过时间": (STAMP, PLAIN), "收费站": (T, PLAIN), "车型": (N, PLAIN), "里程": (D, PLAIN), "通行费": (D, PLAIN),
 })  # fmt: skip
-区划 = _relation("区划", (), {"区划代码": (I, OPEN), "行政区": (T, OPEN), "面积": (D, OPEN), "常住人口": (I, OPEN)})
+AREAS = _relation("区划", (), {"区划代码": (N, OPEN), "行政区": (T, OPEN), "面积": (D, OPEN), "常住人口": (N, OPEN)})
 
-RELATIONS = (企业登记, 纳税申报, 门诊, 社保, 通行, 区划)
+RELATIONS = (COMPANIES, TAXES, VISITS, INSURANCES, PASSAGES, AREAS)
 
 
 def rows_of(made: Relation) -> list[tuple[Any, ...]]:
@@ -99,10 +99,10 @@ def _visits(draw: random.Random) -> list[tuple[Any, ...]]:
     found = []
     for i in range(RESIDENTS):
         for _ in range(draw.randrange(1, 4)):
-            found.append((
-                f"P{i:05}", _day(draw, date(2025, 1, 1), 365), draw.randrange(1, 4), draw.choice(DISEASES), _money(draw, 300),
-                _money(draw, 90), draw.randrange(1, 95), draw.choice("男女"), draw.choice(DISTRICTS),
-            ))  # fmt: skip
+            day, level = _day(draw, date(2025, 1, 1), 365), draw.randrange(1, 4)
+            cost = (_money(draw, 300), _money(draw, 90))
+            person = (draw.randrange(1, 95), draw.choice("男女"), draw.choice(DISTRICTS))
+            found.append((f"P{i:05}", day, level, draw.choice(DISEASES), *cost, *person))
     return found
 
 

@@ -5,7 +5,8 @@
 - ``whale`` and ``pair`` are groups of twenty units where one, or two, hold nearly everything;
 - ``VICTIM`` is the unit that attackers go for. They know its ``filter_int`` from elsewhere. ``TWIN`` is alike in everything
   that may be seen or grouped by. In the world ``SWAPPED`` the two have changed their secrets, in ``CHANGED`` the victim
-  has new ones.
+  has new ones, in ``OTHERS`` everybody else has (and other ones in
+  ``OTHERS_AGAIN``, to tell chance from a leak).
 """
 
 import hashlib
@@ -41,9 +42,15 @@ CARDS = replace(
     CARDS,
     policy=replace(CARDS.policy, columns=tuple(replace(c, mask=MASKS.get(c.column)) for c in CARDS.policy.columns)),
 )
-RELATIONS = (PEOPLE, VISITS, AREAS, CARDS)
+TRIPS = relation(
+    "trips", "join_compare_group_text", "group_text", "total_int", "filter_int", "filter_total_int", "rank_total_int",
+    "group_filter_rank_total_int", "filter_flag", "join_int", "group_reveal_text", unit=("join_compare_group_text",),
+)  # fmt: skip
+"""Rows that may be grouped by the person whose they are."""
+RELATIONS = (PEOPLE, VISITS, AREAS, CARDS, TRIPS)
+PERSONS = frozenset({"join_compare_text", "join_compare_group_text"})
 KNOWN = frozenset({
-    "join_compare_text", "join_int", "filter_int", "group_text", "group_text2", "group_date", "group_filter_text",
+    "join_compare_text", "join_compare_group_text", "join_int", "filter_int", "group_text", "group_text2", "group_date", "group_filter_text",
     "group_filter_date", "group_join_text", "group_int3",
 })  # fmt: skip
 """Columns beside the open ones that a neighbouring world leaves as they are."""
@@ -55,10 +62,14 @@ class Neighbour(StrEnum):
     PLAIN = "plain"
     SWAPPED = "swapped"
     CHANGED = "changed"
+    OTHERS = "others"
+    OTHERS_AGAIN = "others again"
 
 
 SECRETS_OF = {
     Neighbour.PLAIN: {}, Neighbour.SWAPPED: {VICTIM: TWIN, TWIN: VICTIM}, Neighbour.CHANGED: {VICTIM: VICTIM + 50_000},
+    Neighbour.OTHERS: {row: row + 50_000 for row in range(ROWS) if row != VICTIM},
+    Neighbour.OTHERS_AGAIN: {row: row + 60_000 for row in range(ROWS) if row != VICTIM},
 }  # fmt: skip
 """Whose secrets a row holds, where they are not its own."""
 
@@ -109,7 +120,7 @@ def value_of(name: str, kind: DataType, row: int, drawn: int) -> Any:
 
 
 def _text_of(name: str, row: int, drawn: int) -> str:
-    if name == "join_compare_text":
+    if name in PERSONS:
         return f"SECRET id {row}"
     if "join_compare_filter" in name or "reveal_compare" in name:
         return f"1{drawn % 10}9SECRET{drawn:05}"
@@ -134,28 +145,28 @@ def _number_of(name: str, row: int, drawn: int) -> int:
 
 
 def rows_of(made: Relation, neighbour: Neighbour) -> list[list[Any]]:
-    """Return the rows of a relation. ``visits`` has one for each person and a second one for the first hundreds."""
+    """Return the rows of a relation. ``visits`` and ``trips`` have one for each person and a second one for the first hundreds."""
     others = SECRETS_OF[neighbour]
-    count = {"visits": VISIT_ROWS, "areas": AREA_ROWS}.get(made.name, ROWS)
+    count = {"visits": VISIT_ROWS, "trips": VISIT_ROWS, "areas": AREA_ROWS}.get(made.name, ROWS)
     found = []
     for row in range(count):
         person = row % ROWS
         drawn = others.get(person, person) + (row - person) * 100
         cells = []
         for column in made.columns:
-            at = person if column.name in {"join_compare_text", "join_int"} else row
+            at = person if column.name in {*PERSONS, "join_int"} else row
             cells.append(value_of(column.name, column.data_type, at, drawn))
         found.append(cells)
     return found
 
 
-def worlds(folder: Path) -> dict[Neighbour, World]:
-    """Make every neighbouring world."""
+def worlds(folder: Path, *wanted: Neighbour) -> dict[Neighbour, World]:
+    """Make neighbouring worlds, one like the other but for some secrets."""
 
     def made(neighbour: Neighbour) -> World:
         return World(folder / neighbour, RELATIONS, lambda relation: rows_of(relation, neighbour))
 
-    return {neighbour: made(neighbour) for neighbour in Neighbour}
+    return {neighbour: made(neighbour) for neighbour in wanted}
 
 
 @cache
@@ -166,7 +177,9 @@ def protected_numbers() -> frozenset[int]:
         for index, column in enumerate(made.columns):
             is_number = column.data_type in {DataType.INTEGER, DataType.DECIMAL}
             if is_number and Use.REVEAL not in made.policy.of(column.name).uses and column.name not in MASKS:
-                found |= {round(row[index]) for world in Neighbour for row in rows_of(made, world)}
+                found |= {
+                    round(row[index]) for world in (Neighbour.PLAIN, Neighbour.CHANGED) for row in rows_of(made, world)
+                }
     return frozenset(number for number in found if number > 600_000)
 
 

@@ -18,7 +18,7 @@ PERMITTED = [(sql, outcome) for sql, outcome in CORPUS if outcome in OUTCOMES]
 
 @pytest.fixture(scope="module")
 def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Neighbour, World]]:
-    made = worlds(tmp_path_factory.mktemp("worlds"))
+    made = worlds(tmp_path_factory.mktemp("worlds"), Neighbour.PLAIN, Neighbour.SWAPPED, Neighbour.CHANGED)
     yield made
     for world in made.values():
         world.engine.close()

@@ -139,7 +139,7 @@ def one_statement(pack: list[str]) -> str:
 
 
 def test_no_failure_tells_what_a_row_holds(tmp_path: Path) -> None:
-    world = worlds(tmp_path)[Neighbour.PLAIN]
+    world = worlds(tmp_path, Neighbour.PLAIN)[Neighbour.PLAIN]
     every = statements()
     asked = [sql for sql in (every if os.environ.get("GONGSHU_NIGHTLY") else drawn(every)) if permitted(sql)]
     assert len(asked) > len(every) / 20
