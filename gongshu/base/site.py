@@ -5,7 +5,7 @@ The real ones are made in ``server.wiring``; tests make their own. Nothing here 
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,18 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
+class SparkCluster:
+    """A Spark cluster that governed queries may run on: where Spark Connect listens, and a folder that both sides reach.
+
+    ``remote`` is an ``sc://`` address and may hold a token. ``folder`` is written by us; the cluster reads it as ``folder_url``.
+    """
+
+    remote: str = field(repr=False)
+    folder: Path
+    folder_url: str
+
+
+@dataclass(frozen=True)
 class Site:
     """The ports of a running installation. ``home`` is the one folder that holds all state (``GONGSHU_HOME``)."""
 
@@ -63,6 +75,7 @@ class Site:
     keys: Keys
     home: Path
     is_demo: bool = False
+    spark: SparkCluster | None = None
 
     def now(self) -> datetime:
         """Return the time, aware and in UTC."""

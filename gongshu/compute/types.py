@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-from typing import Any
 
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, canonical_json, digest_of, sha256_hex
@@ -27,6 +26,13 @@ class JobKind(StrEnum):
     VERIFICATION = "verification"
     JOINT = "joint"
     PYTHON = "python"
+
+
+class Engine(StrEnum):
+    """What runs a governed query: DuckDB in a sandbox on this machine, or a Spark cluster."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
 
 
 class JobStatus(StrEnum):
@@ -514,6 +520,7 @@ class JobPlan:
     limits: JobLimits
     joint: JointTask | None = None
     program: Program | None = None
+    engine: Engine = Engine.DUCKDB  # ``query`` is written in its dialect
 
     @property
     def digest(self) -> str:
@@ -600,6 +607,16 @@ class PrivacyBudget:
 
 
 @dataclass(frozen=True)
+class EngineQuery:
+    """A permitted query as one engine runs it, or the reasons why that engine has no form of it."""
+
+    engine: Engine
+    stages: tuple[Stage, ...] = ()
+    sql: str = ""
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What the gate says of a statement: permitted with lineage and rewritten SQL, or every reason against it."""
 
@@ -608,6 +625,7 @@ class Explanation:
     reasons: tuple[Reason, ...]
     open_lineage: Mapping[str, Any] = field(default_factory=dict)  # facets of OpenLineage
     budget: PrivacyBudget | None = None  # what the price of the query would be taken from
+    engines: tuple[EngineQuery, ...] = ()  # the rewritten SQL per engine
 
 
 @dataclass(frozen=True)

@@ -383,6 +383,7 @@ UNITS: dict[str, Word] = {"call": word("unit", "call")}
 DEFENCES: dict[str, Word] = {
     "gate": word("defence", "Gate"),
     "bound-plan": word("defence", "Engine's plan compared"),
+    "own-session": word("defence", "Session of its own on the cluster"),
     "limits": word("defence", "Limits on memory and time"),
     "declared-columns": word("defence", "Declared columns only"),
     "inspection": word("defence", "Outputs written anew"),

@@ -32,6 +32,8 @@ def open_site(settings: Settings, *, is_demo: bool = False) -> Site:
     if is_demo:
         settings.home.mkdir(parents=True, exist_ok=True)
         marker.touch()
-    site = make_site(settings.home, database_url=settings.database_url, is_demo=is_demo or marker.exists())
+    site = make_site(
+        settings.home, database_url=settings.database_url, is_demo=is_demo or marker.exists(), spark=settings.spark
+    )  # fmt: skip
     upgrade(site)
     return site

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gongshu.base.site import SparkCluster
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -14,6 +16,7 @@ class Settings:
     host: str
     console_port: int
     gateway_port: int
+    spark: SparkCluster | None = None
     token: str = field(default="", repr=False)
 
     @staticmethod
@@ -28,5 +31,17 @@ class Settings:
             host=read.get("GONGSHU_HOST", "127.0.0.1"),
             console_port=int(read.get("GONGSHU_PORT", "8000")),
             gateway_port=int(read.get("GONGSHU_GATEWAY_PORT", "8001")),
+            spark=_spark(read),
             token=read.get("GONGSHU_TOKEN", ""),
         )
+
+
+def _spark(read: dict[str, str]) -> SparkCluster | None:
+    """Return the Spark cluster: ``GONGSHU_SPARK_REMOTE`` (nowhere), ``GONGSHU_SPARK_FOLDER`` (``spark`` in the home folder) and, where
+    the cluster knows that folder by another name, ``GONGSHU_SPARK_FOLDER_URL``.
+    """  # fmt: skip
+    remote = read.get("GONGSHU_SPARK_REMOTE", "")
+    if not remote:
+        return None
+    folder = Path(read.get("GONGSHU_SPARK_FOLDER") or Path(read.get("GONGSHU_HOME", "var")) / "spark").absolute()
+    return SparkCluster(remote, folder, (read.get("GONGSHU_SPARK_FOLDER_URL") or folder.as_uri()).rstrip("/"))

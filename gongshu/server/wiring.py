@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gongshu.base.days import WorkingCalendar
 from gongshu.base.parameters import Confidence, Parameter, Parameters
-from gongshu.base.site import Clock, Site
+from gongshu.base.site import Clock, Site, SparkCluster
 from gongshu.server.database import ControlDatabase
 
 SECRET_BYTES = 32
@@ -122,7 +122,10 @@ def load_calendar() -> WorkingCalendar:
     )
 
 
-def make_site(home: Path, *, database_url: str = "", is_demo: bool = False, clock: Clock | None = None) -> Site:
+def make_site(
+    home: Path, *, database_url: str = "", is_demo: bool = False, clock: Clock | None = None,
+    spark: SparkCluster | None = None,
+) -> Site:  # fmt: skip
     """Return a site whose state lies under ``home``; the database is SQLite there unless a URL is given."""
     home.mkdir(parents=True, exist_ok=True)
     fallback: Clock = DemoClock(home / "clock.json") if is_demo else real_clock
@@ -135,6 +138,7 @@ def make_site(home: Path, *, database_url: str = "", is_demo: bool = False, cloc
         keys=FileKeys(home / "keys"),
         home=home,
         is_demo=is_demo,
+        spark=spark,
     )
 
 

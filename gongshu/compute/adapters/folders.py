@@ -56,6 +56,24 @@ def sweep(home: Path, job_id: JobId) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+@contextmanager
+def shared(folder: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder where a cluster can read; it is removed afterwards."""
+    place = folder / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o750, parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def sweep_shared(folder: Path, job_id: JobId) -> None:
+    """Remove what killed runs of a job left in the folder that a cluster reads."""
+    for left in folder.glob(f"{job_id}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def describe(outbox: Path, rows: dict[str, int]) -> tuple[OutputFile, ...]:
     """Return the files of an outbox with digests, after their bytes have reached the disk. Links do not count."""
     found = []

@@ -48,7 +48,7 @@ def find_python() -> Path | None:
     """Return an interpreter with Spark's client: our own with the extra ``spark``, or that of ``make setup-spark``."""
     for python in (Path(sys.executable), PROJECT / ".venv-spark" / "bin" / "python"):
         with suppress(OSError, subprocess.SubprocessError):
-            command = [python, "-I", "-c", "import pyspark.sql.connect.proto, pyarrow"]
+            command = [str(python), "-I", "-c", "import pyspark.sql.connect.proto, pyarrow"]
             subprocess.run(command, capture_output=True, timeout=ASK_SECONDS, check=True, env={})  # noqa: S603 - our own
             return python
     return None
@@ -140,7 +140,9 @@ def _outcome(answer: bytes | None) -> tuple[Outcome, tuple[tuple[str, str], ...]
 def same_types(columns: tuple[tuple[str, str], ...]) -> str:
     """Write a select list in DuckDB's dialect that gives the columns of a result the types DuckDB would have given them."""
     return ", ".join(
-        f"CAST({_quoted(name)} AS {wanted}) AS {_quoted(name)}" if (wanted := SAME_AS_DUCKDB.get(kind)) else _quoted(name)
+        f"CAST({_quoted(name)} AS {wanted}) AS {_quoted(name)}"
+        if (wanted := SAME_AS_DUCKDB.get(kind))
+        else _quoted(name)
         for name, kind in columns
     )
 

@@ -5,6 +5,7 @@ per line on standard output. It imports nothing of ours. Errors are answered by 
 value, leaves this process. Every request has a session of its own, which ends with it.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -191,10 +192,8 @@ def code_of(error: Exception) -> str:
 
 def close(session: Any) -> None:
     """End the session on the server: its views and stages go."""
-    try:
+    with contextlib.suppress(Exception):  # the server drops it after a while anyway
         session.stop()
-    except Exception:  # noqa: BLE001, S110 - the server drops it after a while anyway
-        pass
 
 
 def main() -> int:

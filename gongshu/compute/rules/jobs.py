@@ -7,6 +7,7 @@ from gongshu.access.types import Actor, Role
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, decide, decide_step, rule
 from gongshu.base.digest import Ref, canonical_json, sha256_hex
 from gongshu.compute.types import (
+    Engine,
     GovernedQuery,
     Job,
     JobKind,
@@ -69,12 +70,13 @@ def decide_title(title: str) -> Decision[str]:
     return decide(plain, None if is_good else JOB_TITLE_MISSING.because(limit=TITLE_CHARACTERS_MAX))
 
 
-def plan_query(
-    entitlement: Ref, sql: str, query: GovernedQuery, inputs: tuple[Ref, ...], thresholds: Thresholds
-) -> JobPlan:
-    """Freeze a permitted statement: code and inputs by digest."""
+def plan_query(  # noqa: PLR0917 - the parts of a plan
+    entitlement: Ref, sql: str, query: GovernedQuery, inputs: tuple[Ref, ...], thresholds: Thresholds,
+    engine: Engine = Engine.DUCKDB,
+) -> JobPlan:  # fmt: skip
+    """Freeze a permitted statement, written for its engine: code and inputs by digest."""
     return JobPlan(
-        JobKind.SQL, entitlement, sql, sha256_hex(sql.encode()), inputs, query, None, thresholds, LIMITS
+        JobKind.SQL, entitlement, sql, sha256_hex(sql.encode()), inputs, query, None, thresholds, LIMITS, engine=engine
     )  # fmt: skip
 
 

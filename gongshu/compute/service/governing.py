@@ -13,6 +13,7 @@ from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ResourceVersion
 from gongshu.compute import store
 from gongshu.compute.rules import decide_query
+from gongshu.compute.rules.engines import queries_of_engines
 from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
@@ -135,5 +136,8 @@ def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -
         facets = column_lineage_facet(decision.value, governed.relations)
         with site.db.reading() as tx:
             budget = budgets.budget_in(tx, governed.entitlement)
-        return Explanation(permitted=True, query=decision.value, reasons=(), open_lineage=facets, budget=budget)
+        return Explanation(
+            permitted=True, query=decision.value, reasons=(), open_lineage=facets, budget=budget,
+            engines=queries_of_engines(decision.value, governed.relations),
+        )  # fmt: skip
     return Explanation(permitted=False, query=None, reasons=decision.reasons)

@@ -19,10 +19,11 @@ from gongshu.compute.adapters import artifacts, folders, programs, projections, 
 from gongshu.compute.rules import jobs, verification
 from gongshu.compute.rules import programs as program_rules
 from gongshu.compute.rules import projections as written
+from gongshu.compute.service.clusters import run_on_spark
 from gongshu.compute.service.governing import Governed, govern_in
 from gongshu.compute.service.joint import run_joint
 from gongshu.compute.service.submitting import projection_of
-from gongshu.compute.types import Job, JobKind, JobReport, OutputFile, Projection, Relation
+from gongshu.compute.types import Engine, GovernedQuery, Job, JobKind, JobReport, OutputFile, Projection, Relation
 from gongshu.policies import service as policies
 from gongshu.scenarios import service as scenarios
 
@@ -132,18 +133,14 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
     if query is None:
         return Done(failure="plan-unexpected")
     relations = {relation.name: relation for relation in governed.relations}
-    given: dict[str, Path] = {}
-    for index, projection in enumerate(query.projections):
-        target = place / "projections" / f"p{index}.parquet"
+    recipes: dict[str, projections.Recipe] = {}
+    for projection in query.projections:
         sources = catalog.version_files(site, governed.versions[projection.relation])
-        projections.write(recipe(site, relations[projection.relation], projection, sources, job.id), target)
-        given[projection.relation] = target
-    run = sandbox.Run(given, place / "outbox", RESULT_FILES, job.plan.limits, written.PLAN_OPERATORS)
-    if query.price is None:
-        outcome = sandbox.run_engine(query, run)
+        recipes[projection.relation] = recipe(site, relations[projection.relation], projection, sources, job.id)
+    if job.plan.engine is Engine.SPARK:
+        outcome = run_on_spark(site, job, query, recipes, place, RESULT_FILES)
     else:
-        with folders.kept(site.home, job.id) as kept:
-            outcome = sandbox.run_engine(query, replace(run, kept=kept))
+        outcome = _run_here(site, job, query, recipes, place)
     if outcome.code:
         return Done(failure=outcome.code, defences=outcome.defences)
     report = jobs.report_of(
@@ -153,6 +150,20 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
     )  # fmt: skip
     files = folders.describe(place / "outbox", dict.fromkeys(RESULT_FILES, outcome.rows))
     return Done(files=files, report=report, defences=outcome.defences)
+
+
+def _run_here(
+    site: Site, job: Job, query: GovernedQuery, recipes: dict[str, projections.Recipe], place: Path
+) -> sandbox.Outcome:
+    """Run a query in the sandboxed engine on this machine."""
+    given = {relation: place / "projections" / f"p{index}.parquet" for index, relation in enumerate(recipes)}
+    for relation, made in recipes.items():
+        projections.write(made, given[relation])
+    run = sandbox.Run(given, place / "outbox", RESULT_FILES, job.plan.limits, written.PLAN_OPERATORS)
+    if query.price is None:
+        return sandbox.run_engine(query, run)
+    with folders.kept(site.home, job.id) as kept:
+        return sandbox.run_engine(query, replace(run, kept=kept))
 
 
 def _run_python(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:

@@ -12,8 +12,9 @@ from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
 from gongshu.compute.rules import jobs, verification
 from gongshu.compute.service import budgets
+from gongshu.compute.service.clusters import choose_engine
 from gongshu.compute.service.governing import Governed, decide_sql, find_entitlement_in, govern_in, named, unknown
-from gongshu.compute.types import Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
+from gongshu.compute.types import Engine, Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
 from gongshu.scenarios.types import Entitlement
 
 Plan = Callable[[Governed], Decision[JobPlan]]
@@ -24,15 +25,24 @@ def _no_bar(_tx: Transaction, entitlement: Entitlement) -> Decision[Entitlement]
     return Permitted(entitlement)
 
 
-def submit_sql(site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, sql: str) -> Job:
-    """Submit one governed statement to be run on real data. A statement that the gate refuses is audited and raised."""
+def submit_sql(  # noqa: PLR0917 - as the room offers it
+    site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, sql: str, engine: Engine | None = None
+) -> Job:
+    """Submit one governed statement to be run on real data. A statement that the gate refuses is audited and raised.
+
+    Without ``engine`` the amount of data decides: beyond a dated parameter it runs on Spark, where Spark is configured.
+    """
 
     def plan(governed: Governed) -> Decision[JobPlan]:
         decision = decide_sql(governed, sql)
         if isinstance(decision, Denied):
             return decision
+        chosen = choose_engine(site, governed, decision.value, engine)
+        if isinstance(chosen, Denied):
+            return chosen
         inputs = inputs_of(governed, tuple(p.relation for p in decision.value.projections))
-        return Permitted(jobs.plan_query(governed.entitlement.ref, sql, decision.value, inputs, governed.thresholds))
+        runs_on, query = chosen.value
+        return Permitted(jobs.plan_query(governed.entitlement.ref, sql, query, inputs, governed.thresholds, runs_on))
 
     return submit(site, actor, entitlement_id, title, plan)
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from gongshu.base.ids import EntitlementId
 from gongshu.base.paging import PageRequest
 from gongshu.compute import service as compute
-from gongshu.compute.types import VerificationDefinition, VerificationField
+from gongshu.compute.types import Engine, VerificationDefinition, VerificationField
 from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.console.statements import examples_for

@@ -1,5 +1,7 @@
 """Aggregates and windows for Spark: exact sums, quantiles, the largest parts, and what degenerate groups give."""
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
 from gongshu.compute.rules import functions as allowed
@@ -15,14 +17,21 @@ from gongshu.compute.rules.spark.kinds import (
     is_null,
     paren,
     special,
-    words,
 )
+from gongshu.compute.rules.terms import conjunction
 
-AGGREGATES = {kind: known.name for kind, known in allowed.AGGREGATES.items() if known.kind is not AggregateClass.LISTING}
+Over = Callable[[exp.Expression], exp.Expression]
+"""Puts the FILTER on a call."""
+
+AGGREGATES = {
+    kind: known.name for kind, known in allowed.AGGREGATES.items() if known.kind is not AggregateClass.LISTING
+}
 AGGREGATES[exp.ArgMin] = "arg_min"
 NOT_A_NUMBER = frozenset({"corr", "regr_slope"})
 """Of groups without spread DuckDB says that this is no number, where Spark says NULL."""
-UNORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
+UNORDERED = frozenset(
+    {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"}
+)
 """Window functions that Spark computes in an order only."""
 WITHOUT_FRAME = UNORDERED - {"nth_value"}
 COUNTING = frozenset({"row_number", "rank", "dense_rank", "ntile"})
@@ -66,14 +75,14 @@ def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -
         return Written(over(call("min_by", given.node, by.node)), given.kind)
     if name in {"median", "quantile", "quantile_cont", "quantile_disc"}:
         fraction = node.args.get("expression") or node.args.get("quantile") or exp.Literal.number("0.5")
-        return _quantile(scope, name, given, fraction.copy(), over)
+        return _quantile(name, given, fraction.copy(), over)
     arguments = [cast(given.node, "DOUBLE")]
     if node.args.get("expression") is not None:
         arguments.append(cast(write(scope, node.expression).node, "DOUBLE"))
     made = over(call(name, *arguments))
     if name in NOT_A_NUMBER:
         pairs = [exp.Not(this=is_null(scope.again(argument))) for argument in arguments]
-        rows = over(call("count_if", paren(exp.and_(*pairs, copy=False))))
+        rows = over(call("count_if", paren(conjunction(pairs))))
         no_number = exp.If(this=exp.GT(this=rows, expression=exp.Literal.number(0)), true=special("NaN"))
         made = call("coalesce", made, exp.Case(ifs=[no_number]))
     return Written(made, Kind.DOUBLE)
@@ -84,7 +93,7 @@ def _wide(given: Written) -> exp.Expression:
     return cast(given.node, "DECIMAL(38, 0)") if given.kind is Kind.INTEGER else given.node
 
 
-def _count(scope: Scope, node: exp.Expression, over: object) -> Written:
+def _count(scope: Scope, node: exp.Expression, over: Over) -> Written:
     argument = node.args.get("this")
     if isinstance(argument, exp.Distinct):
         (inner,) = argument.expressions
@@ -93,19 +102,19 @@ def _count(scope: Scope, node: exp.Expression, over: object) -> Written:
         made = call("count", exp.Star())
     else:
         made = call("count", write(scope, argument).node)
-    return Written(over(made), Kind.INTEGER)  # type: ignore[operator]
+    return Written(over(made), Kind.INTEGER)
 
 
-def _quantile(scope: Scope, name: str, given: Written, fraction: exp.Expression, over: object) -> Written:
+def _quantile(name: str, given: Written, fraction: exp.Expression, over: Over) -> Written:
     is_time = given.kind in {Kind.DATE, Kind.STAMP}
     if name in {"quantile", "quantile_disc"}:
         if is_time or given.kind is Kind.TEXT:
             raise UnwritableError(f"{name.upper()} ({given.kind.upper()})")
         order = exp.Order(expressions=[exp.Ordered(this=given.node)])
         made: exp.Expression = exp.WithinGroup(this=call("percentile_disc", fraction), expression=order)
-        return Written(over(made), Kind.DOUBLE)  # type: ignore[operator]
+        return Written(over(made), Kind.DOUBLE)
     node = micros(given) if is_time else cast(given.node, "DOUBLE")
-    found = over(call("percentile", node, fraction))  # type: ignore[operator]
+    found = over(call("percentile", node, fraction))
     if not is_time:
         return Written(found, Kind.DOUBLE)
     whole = cast(call("rint", found), "BIGINT")
@@ -154,7 +163,9 @@ def _ranking(scope: Scope, function: exp.Expression) -> tuple[Written, str]:
 def ordered(scope: Scope, item: exp.Expression) -> exp.Expression:
     only(item, "this", "desc", "nulls_first")
     return exp.Ordered(
-        this=write(scope, item.this).node, desc=bool(item.args.get("desc")), nulls_first=bool(item.args.get("nulls_first"))
+        this=write(scope, item.this).node,
+        desc=bool(item.args.get("desc")),
+        nulls_first=bool(item.args.get("nulls_first")),
     )
 
 
@@ -163,6 +174,3 @@ def _frame(spec: exp.Expression) -> exp.Expression:
     if str(spec.args.get("kind") or "").upper() not in {"ROWS", "RANGE"}:
         raise UnwritableError(f"{spec.args.get('kind')} BETWEEN")
     return spec.copy()
-
-
-__all__ = ["aggregate", "words"]

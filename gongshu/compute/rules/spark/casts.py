@@ -87,12 +87,15 @@ def _from_text(node: exp.Expression, name: str, kind: Kind, again: Again) -> exp
         case Kind.STAMP:
             return either(_matches(again(node), STAMP), try_cast(_rewritten(node, STAMP, "$1-$3-$4 $5"), name))
         case Kind.BOOLEAN:
-            ifs = [
-                exp.If(this=exp.In(this=call("lower", again(node)), expressions=[words(w) for w in spellings]), true=exp.Boolean(this=truth))
-                for spellings, truth in ((TRUE, True), (FALSE, False))
-            ]  # fmt: skip
-            return exp.Case(ifs=ifs)
+            return exp.Case(
+                ifs=[_spelled(again(node), TRUE, is_true=True), _spelled(again(node), FALSE, is_true=False)]
+            )
     raise UnwritableError(f"CAST (VARCHAR AS {name})")
+
+
+def _spelled(node: exp.Expression, spellings: tuple[str, ...], *, is_true: bool) -> exp.Expression:
+    test = exp.In(this=call("lower", node), expressions=[words(spelling) for spelling in spellings])
+    return exp.If(this=test, true=exp.Boolean(this=is_true))
 
 
 def _matches(node: exp.Expression, pattern: str) -> exp.Expression:
@@ -101,4 +104,3 @@ def _matches(node: exp.Expression, pattern: str) -> exp.Expression:
 
 def _rewritten(node: exp.Expression, pattern: str, form: str) -> exp.Expression:
     return call("trim", call("regexp_replace", node, words(pattern), words(form)))
-

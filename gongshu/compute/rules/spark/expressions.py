@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+from typing import cast as cast_node
 
 from sqlglot import exp
 
@@ -27,16 +28,17 @@ from gongshu.compute.rules.spark.kinds import (
     cast,
     column,
     paren,
-    try_cast,
     widest,
     words,
 )
 
 MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
-EXTRA_NAMES = {
-    exp.TimeToUnix: ("epoch", ("this",)), exp.UnixToTime: ("make_timestamp", ("this",)), exp.Coalesce: ("coalesce", ("this", "expressions")),
-}  # fmt: skip
-NAMES = {**allowed.PARSED, **EXTRA_NAMES}
+NAMES: dict[type[exp.Expression], tuple[str, tuple[str, ...]]] = {
+    **allowed.PARSED,
+    exp.TimeToUnix: ("epoch", ("this",)),
+    exp.UnixToTime: ("make_timestamp", ("this",)),
+    exp.Coalesce: ("coalesce", ("this", "expressions")),
+}
 
 
 class Queries(Protocol):
@@ -144,7 +146,8 @@ def _connected(scope: Scope, node: exp.Expression) -> Written:
         rest = rest.this
     written = [paren(write(scope, part).node) for part in (rest, *reversed(parts))]
     connect = exp.and_ if kind is exp.And else exp.or_
-    return Written(paren(connect(*written, copy=False)), Kind.BOOLEAN)
+    made = cast_node(exp.Expression, connect(*written, copy=False))
+    return Written(paren(made), Kind.BOOLEAN)
 
 
 @handles(exp.Not)
@@ -331,6 +334,3 @@ def _difference(scope: Scope, node: exp.Expression) -> Written:
     only(node, "this", "expression", "unit", "date_part_boundary")
     unit = str(node.args["unit"].this) if node.args.get("unit") else "day"
     return difference(write(scope, node.this), write(scope, node.expression), unit, scope.again)
-
-
-__all__ = ["HANDLERS", "Scope", "handles", "only", "try_cast", "write"]

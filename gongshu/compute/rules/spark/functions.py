@@ -362,5 +362,3 @@ SCALARS: dict[str, Scalar] = {
     "isfinite": _is_finite, "hash": hashed, "list_extract": _element, "list_slice": _slice, "list_sum": _list_sum,
 }  # fmt: skip
 """By DuckDB's names."""
-
-__all__ = ["SCALARS", "difference", "hashed", "quotient", "remainder", "rounded_time", "try_cast"]

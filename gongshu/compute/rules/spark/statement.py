@@ -1,6 +1,7 @@
 """From a governed query to the same one in Spark's dialect, or the reason why there is none."""
 
 from dataclasses import replace
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -65,9 +66,9 @@ def columns_of(projection: Projection, relation: Relation) -> Columns:
 
 
 def _written(sql: str, tables: dict[str, Columns]) -> tuple[str, Columns]:
-    tree = sqlglot.parse_one(sql, dialect="duckdb")
+    tree = cast(exp.Expression, sqlglot.parse_one(sql, dialect="duckdb"))
     made, columns = QueryWriter(dict(tables)).query(tree)
     let_go(tree)
-    text: str = exp.maybe_copy(made, copy=False).sql(dialect="spark", copy=False)
+    text = made.sql(dialect="spark", copy=False)
     let_go(made)
     return text, columns
