@@ -54,6 +54,7 @@ OPEN = frozenset({PROPOSED, ANSWERED, AGREED})
 _ID = re.compile(r"joint-[0-9a-z]{1,60}")
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,250}:([0-9]{1,5})")
 PORT_MAX = 65_535
+MARK_DIGITS = 16
 
 LETTER_UNREADABLE = refusal(
     "letter-unreadable", Kind.INVALID, zh="无法读取对方的文书，或其格式不是 {form}。",
@@ -132,8 +133,13 @@ def complete(proposal: JointProposal, side: JointSide, thresholds: Thresholds) -
 def drafted(proposal: JointProposal) -> JointTask:
     """Return the task as far as it is known: some peer brings as many keys, and the values if it is to."""
     value = "value" if proposal.kind is JointKind.SUMS and proposal.peer_brings_value else ""
-    peer = JointSide(PartyId("peer"), Ref("entitlement", "", ""), "", "", proposal.proposer.rows_max, value)
+    peer = JointSide(PartyId(""), Ref("entitlement", "", ""), "", "", proposal.proposer.rows_max, value)
     return complete(proposal, peer, proposal.thresholds)
+
+
+def party_at(party: PartyId, fingerprint: str) -> PartyId:
+    """Return how a party is called in a document of two installations: each may have one of the same id."""
+    return PartyId(f"{party}@{fingerprint[:MARK_DIGITS]}")
 
 
 def step_of(letter: JointLetter) -> str:

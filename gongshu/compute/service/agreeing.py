@@ -15,7 +15,7 @@ from gongshu.access.types import Actor, Permission
 from gongshu.audit import service as audit
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Permitted, Refused
 from gongshu.base.digest import Ref, canonical_json
-from gongshu.base.ids import EntitlementId, GrantId, JobId
+from gongshu.base.ids import EntitlementId, GrantId, JobId, PartyId
 from gongshu.base.paging import FIRST_PAGE, Page, PageRequest, page_where
 from gongshu.base.site import Site, Transaction
 from gongshu.catalog.types import DataType
@@ -37,6 +37,7 @@ from gongshu.compute.types import (
     JointProposal,
     JointSide,
     JointStatus,
+    JointTask,
 )
 from gongshu.parties import service as parties
 from gongshu.scenarios.types import Entitlement
@@ -157,11 +158,13 @@ def _decide_proposal(  # noqa: PLR0917 - what a decision looks at
 
 def _side(tx: Transaction, site: Site, actor: Actor, entitlement: Entitlement, half: JointHalf) -> JointSide:
     known = parties.find_party_in(tx, actor.party)
+    certificate = identity.certificate(site.keys.secret(IDENTITY_SECRET))
     return JointSide(
-        party=actor.party, entitlement=entitlement.ref, relation=half.relation, key_column=half.key_column,
+        party=agreements.party_at(actor.party, identity.fingerprint(certificate)),
+        entitlement=entitlement.ref, relation=half.relation, key_column=half.key_column,
         rows_max=half.rows_max, value_column=half.value_column, value_scale=half.value_scale,
         name=actor.party if known is None else known.name, address=half.address.strip(),
-        certificate=identity.certificate(site.keys.secret(IDENTITY_SECRET)), is_padded=half.is_padded,
+        certificate=certificate, is_padded=half.is_padded,
     )  # fmt: skip
 
 
@@ -277,7 +280,7 @@ def _decide_answer(  # noqa: PLR0917 - what a decision looks at
         _from_peer(read.value, fingerprint).reasons
         + agreements.decide_new(proposal, is_known=is_known).reasons
         + joint.decide_task(task, site.now()).reasons
-        + decide_own(task, actor.party, governed.value)
+        + decide_own(task, task.sides[1].party, governed.value)
         + agreements.address_reasons(proposal.proposer.address)
         + agreements.address_reasons(half.address.strip())
         + _free_address(tx, site, half.address).reasons
@@ -338,7 +341,7 @@ def _decide_confirm(  # noqa: PLR0917 - what a decision looks at
     step = agreements.decide_joint_step(kept, "confirm")
     reasons = (
         step.reasons + _from_peer(read.value, fingerprint).reasons + same.reasons
-        + joint.decide_task(task, site.now()).reasons + decide_own(task, actor.party, governed.value)
+        + joint.decide_task(task, site.now()).reasons + decide_own(task, _named(kept, task), governed.value)
         + agreements.address_reasons(task.sides[1 - kept.number].address)
     )  # fmt: skip
     if reasons:
@@ -350,6 +353,11 @@ def _decide_confirm(  # noqa: PLR0917 - what a decision looks at
             peer_signature=read.value.signature,
         )
     )  # fmt: skip
+
+
+def _named(kept: JointAgreement, task: JointTask) -> PartyId:
+    """Return what we are called in a task; of an answer that our proposal has not become, what we are called there."""
+    return kept.proposal.proposer.party if kept.number == 0 else task.sides[1].party
 
 
 def _governed_in(tx: Transaction, site: Site, actor: Actor, kept: JointAgreement) -> Decision[Governed]:

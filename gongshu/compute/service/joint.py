@@ -139,9 +139,10 @@ def run_joint(site: Site, job: Job, governed: Governed, place: Path) -> JointDon
         agreement = store.AGREEMENTS.get(tx, task.id)
     if agreement.status is agreements.SPENT:
         return JointDone(reasons=(joint.failure(task, "joint-interrupted"),))
-    reasons = decide_own(task, job.developer, governed) + joint.decide_task(task, site.now()).reasons
-    number = task.number_of(job.developer)
-    if reasons or number is None:
+    number = agreement.number
+    own_name = task.sides[number].party
+    reasons = decide_own(task, own_name, governed) + joint.decide_task(task, site.now()).reasons
+    if reasons:
         return JointDone(reasons=reasons)
     environment = find_environment(default_folder())
     if environment is None or shutil.which("bwrap") is None:
@@ -163,7 +164,7 @@ def run_joint(site: Site, job: Job, governed: Governed, place: Path) -> JointDon
     station = Station(environment, own.side.address, task.sides[1 - number].address, certificates)
     told = party.run_party(run, station, tell, lambda: _spend(site, job))
     outcome = joint.decide_outcome(
-        task, job.developer, code=told.code, passes=told.passes, count=told.count, total=told.total,
+        task, own_name, code=told.code, passes=told.passes, count=told.count, total=told.total,
         is_signed=told.is_signed,
     )  # fmt: skip
     if isinstance(outcome, Denied):
@@ -172,10 +173,10 @@ def run_joint(site: Site, job: Job, governed: Governed, place: Path) -> JointDon
     return JointDone(outcome.value, (), files, _report(task, outcome.value, files, clock, told.defences), told.defences)
 
 
-def decide_own(task: JointTask, developer: PartyId, governed: Governed) -> tuple[Reason, ...]:
-    """Return what ``developer``'s entitlement has against the task. Asked when agreeing and again when running."""
+def decide_own(task: JointTask, own_name: PartyId, governed: Governed) -> tuple[Reason, ...]:
+    """Return what our entitlement has against the task. Asked when agreeing and again when running."""
     return joint.decide_side(
-        task, developer, governed.entitlement.ref, governed.thresholds, governed.relations
+        task, own_name, governed.entitlement.ref, governed.thresholds, governed.relations
     ).reasons  # fmt: skip
 
 
