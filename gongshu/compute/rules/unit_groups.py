@@ -29,6 +29,7 @@ from gongshu.compute.rules.terms import (
     derive,
     distinct,
     hidden_of,
+    negated,
     parts_of,
     quoted,
     union,
@@ -122,6 +123,17 @@ def _using(scope: Scope, joins: list[exp.Expression]) -> list[tuple[Term, Term, 
 # ---------------------------------------------------------------------------------------------------- the relation
 
 
+def _bare(term: Term) -> Term:
+    """Return ``term`` without what it is made of: it is a part of something itself."""
+    return replace(term, cells=(), addends=(), steps=(), blanks=())
+
+
+def _other_side(wanted: Wanted) -> tuple[Term, ...]:
+    """Return the condition under which a row does not pass the filter: as many units must be there as in it."""
+    test = wanted.filter
+    return () if test is None else (condition("NOT", (test,), lambda: negated(test)),)
+
+
 def _with_filter(made: Term, wanted: Wanted) -> Term:
     test = wanted.filter
     if test is None:
@@ -177,7 +189,7 @@ class UnitGroups:
         made = replace(
             key, uses=uses, unit=self._positions.index(self._own[index]) if is_unit else None,
             cells=tuple(self._some(cell) for cell in key.cells), addends=parts,
-            steps=tuple(self._values(step) for step in key.steps),
+            steps=tuple(self._values(step) for step in key.steps), blanks=tuple(self._some(b) for b in key.blanks),
         )  # fmt: skip
 
         def build(form: Form) -> exp.Expression:
@@ -217,7 +229,8 @@ class UnitGroups:
             lambda _: exp.GT(this=self._write(wanted), expression=exp.Literal.number(0)),
         )
         cells = (more, *(self._some(cell, wanted) for cell in made.cells))
-        made = replace(made, cells=cells, addends=(), steps=self._steps(wanted))
+        blanks = tuple(self._some(test) for test in _other_side(wanted))
+        made = replace(made, cells=cells, addends=(), steps=self._steps(wanted), blanks=blanks)
         return self._know(_with_filter(made, wanted), lambda _: self._write(wanted))
 
     def _number_of_rows(self) -> Term:
@@ -237,7 +250,10 @@ class UnitGroups:
             part for t in wanted.arguments for part in parts_of(t) if family(part.data_type) == Family.NUMBER
         )
         parts = tuple(self._summed(part, wanted) for part in inner)
-        made = _with_filter(replace(made, cells=cells, steps=self._steps(wanted), addends=()), wanted)
+        blanks = tuple(self._some(blank, wanted) for blank in made.blanks)
+        blanks += tuple(self._some(test) for test in _other_side(wanted))
+        made = replace(made, cells=cells, steps=self._steps(wanted), addends=(), blanks=blanks)
+        made = _with_filter(made, wanted)
         own = () if is_sum else (self._know(replace(made), lambda _: self._write(wanted)),)
         return self._know(replace(made, addends=(*own, *parts)), lambda _: self._write(wanted))
 
@@ -250,7 +266,7 @@ class UnitGroups:
             whole = conjunction([*tests, reach] if reach is not None else tests)
             return fn("coalesce", fn("bool_or", whole), exp.Boolean(this=False))
 
-        return self._know(replace(cell, cells=(), addends=(), steps=()), build)
+        return self._know(_bare(cell), build)
 
     def _steps(self, wanted: Wanted) -> tuple[Term, ...]:
         return tuple(self._values(step, wanted) for step in distinct(s for t in wanted.arguments for s in t.steps))
@@ -263,7 +279,7 @@ class UnitGroups:
             test = wanted.filter if wanted is not None else None
             return fn("hash", fn("list_sort", where(every, name(self._inside(test)) if test is not None else None)))
 
-        return self._know(replace(step, data_type=DataType.INTEGER, cells=(), addends=(), steps=()), build)
+        return self._know(_bare(replace(step, data_type=DataType.INTEGER)), build)
 
     def _summed(self, part: Term, wanted: Wanted) -> Term:
         """Return the unit's part of a sum."""
@@ -272,8 +288,7 @@ class UnitGroups:
             reach = self._reach(wanted, wanted.arguments).written()
             return where(fn("sum", double(name(self._inside(part)))), reach)
 
-        plain = replace(part, data_type=DataType.DECIMAL, shape=Shape.AFFINE, cells=(), addends=(), steps=())
-        return self._know(plain, build)
+        return self._know(_bare(replace(part, data_type=DataType.DECIMAL, shape=Shape.AFFINE)), build)
 
     def _largest(self, part: Term) -> Term:
         """Return the largest part of a key that does not follow from the key alone."""
@@ -282,7 +297,7 @@ class UnitGroups:
             inner = self._inside(part)
             return fn("arg_max", name(inner), fn("abs", name(inner)))
 
-        return self._know(replace(part, cells=(), addends=(), steps=()), build)
+        return self._know(_bare(part), build)
 
     # --------------------------------------------------------------------------------------------------- writing
 
