@@ -17,6 +17,7 @@ DEV_STAMP := .venv/stamp-dev
 STATIC_STAMP := $(STATIC)/stamp
 JOINT_STAMP := .venv-joint/stamp
 JOB_STAMP := .venv-job/stamp
+SPARK_STAMP := .venv-spark/stamp
 
 TEST_KINDS := $(sort $(filter-out __pycache__,$(notdir $(patsubst %/,%,$(wildcard tests/*/)))))
 CODE := $(wildcard gongshu tests tools benchmarks examples)
@@ -27,7 +28,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-job setup-joint demo check fix lock bench clean test
+.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -79,6 +80,15 @@ $(JOB_STAMP): requirements-job.lock
 	@cp requirements-job.lock .venv-job/requirements-job.lock
 	@touch $@
 
+setup-spark: $(SPARK_STAMP) ## Install Spark (cluster and client, about 700 MB) in an environment of its own
+
+$(SPARK_STAMP): requirements-spark-cluster.lock
+	@$(MACHINE) spark
+	@test -x .venv-spark/bin/python || { echo 'Making .venv-spark …'; $(PYTHON) -m venv .venv-spark; }
+	@echo 'Installing Python packages from requirements-spark-cluster.lock …'
+	@.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark-cluster.lock
+	@touch $@
+
 # --------------------------------------------------------------------------------------------------------- run
 
 demo: $(RUN_STAMP) $(STATIC_STAMP) ## Play the story in a synthetic city and open the console on http://127.0.0.1:8000
@@ -94,6 +104,10 @@ bench: $(DEV_STAMP) $(JOB_STAMP) ## Measure against the limits of this machine; 
 test: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
 	@$(MACHINE) test
 	@$(PYTEST) -n $(JOBS) --dist loadfile $(PYTEST_ARGS) tests
+
+# The whole of it: `make test` runs a part, and only where Spark is installed.
+test-spark: $(DEV_STAMP) $(SPARK_STAMP) ## Compare DuckDB with a Spark cluster started on loopback
+	@GONGSHU_TEST_SPARK=all $(PYTEST) $(PYTEST_ARGS) tests/spark
 
 test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise
@@ -128,7 +142,8 @@ lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-dev.lock requirements-dev.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-joint.lock requirements-joint.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-job.lock requirements-job.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-spark-cluster.lock requirements-spark-cluster.in
 	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what set-up and runs have made, except var/
-	@rm -rf .venv .venv-job .venv-joint build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-job .venv-joint .venv-spark build dist frontend/node_modules $(STATIC) .mypy_cache .ruff_cache .pytest_cache .hypothesis
