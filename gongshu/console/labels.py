@@ -7,7 +7,7 @@ from enum import Enum
 
 from gongshu.access.types import Role
 from gongshu.audit.types import Outcome
-from gongshu.billing.types import ShareKind
+from gongshu.billing.types import DisputeStatus, LineKind, ShareKind
 from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
 from gongshu.compute.types import Engine, JobKind, JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
@@ -23,7 +23,7 @@ from gongshu.grants.types import (
 )
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import Grade, MaskKind, NoiseMechanism, RoundingMethod, Use
-from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus
+from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus, TierMethod
 from gongshu.registry.types import CancellationGround, RegistrationStatus
 from gongshu.scenarios.types import EntitlementStatus, ScenarioStatus
 
@@ -218,6 +218,18 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (ShareKind.SUPPLIER, word("share", "Supplier")),
     (ShareKind.TREASURY, word("share", "Treasury")),
     (ShareKind.OPERATOR, word("share", "Operator")),
+    (LineKind.USAGE, word("line", "Calls")),
+    (LineKind.INCLUDED, word("line", "Calls held by the monthly fee")),
+    (LineKind.PREPAID, word("line", "Calls from packs")),
+    (LineKind.PERIOD_FEE, word("line", "Monthly fee")),
+    (LineKind.CAP, word("line", "Capped at")),
+    (LineKind.PACK, word("line", "Prepaid pack")),
+    (DisputeStatus.OPEN, word("dispute", "Open")),
+    (DisputeStatus.ACCEPTED, word("dispute", "Accepted")),
+    (DisputeStatus.REJECTED, word("dispute", "Rejected")),
+    (DisputeStatus.WITHDRAWN, word("dispute", "Withdrawn")),
+    (TierMethod.MARGINAL, word("tiers", "Each part at its tier's rate")),
+    (TierMethod.VOLUME, word("tiers", "All calls at the rate of the tier reached")),
     (Outcome.PERMITTED, word("outcome", "Permitted")),
     (Outcome.DENIED, word("outcome", "Refused")),
 )
@@ -241,6 +253,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             JointStatus.ANSWERED,
             OutputStatus.QUARANTINED,
             CheckVerdict.REVIEW,
+            DisputeStatus.OPEN,
             OrderStatus.PLACED,
             ContractStatus.NEGOTIATING,
             ContractStatus.SIGNED_BY_OPERATOR,
@@ -360,6 +373,10 @@ KINDS: dict[str, Word] = {
     "key": word("object", "Key"),
     "segment": word("object", "Usage segment"),
     "call": word("object", "Call"),
+    "pack": word("object", "Prepaid pack"),
+    "dispute": word("object", "Dispute"),
+    "adjustment": word("object", "Adjusting entry"),
+    "derived": word("object", "Derived relation"),
     "statement": word("object", "Statement"),
     "snapshot": word("object", "Gateway snapshot"),
     "session": word("object", "Session"),
@@ -377,7 +394,9 @@ OFFICES: dict[str, Word] = {
 }
 """Ids that stand where a party's does, and are none."""
 
-UNITS: dict[str, Word] = {"call": word("unit", "call")}
+UNITS: dict[str, Word] = {
+    "call": word("unit", "call"), "month": word("unit", "month"), "pack": word("unit", "pack"),
+}  # fmt: skip
 """Units of what is charged (FOCUS)."""
 
 DEFENCES: dict[str, Word] = {

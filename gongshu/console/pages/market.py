@@ -14,11 +14,11 @@ from gongshu.console.pictures import tier_rows
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import service as products
-from gongshu.products.types import ListingStatus
+from gongshu.products.types import ListingStatus, Pack, PriceStage, Pricing, TierMethod
 
 router = APIRouter()
 
-TIERS_SHOWN = 3
+TIERS_SHOWN, STAGES_SHOWN, PACKS_SHOWN = 3, 3, 2
 TERM_DAYS_DRAFT = 180
 
 
@@ -50,7 +50,8 @@ def show_product(request: Request, product_id: ProductId) -> Response:
     listings = tuple(listing for listing in every if listing.product_id == product.id)
     return page(
         request, "product.html", product=product, listings=listings, tier_rows=tier_rows, tiers_shown=TIERS_SHOWN,
-        is_listed=any(listing.status is ListingStatus.LISTED for listing in listings),
+        is_listed=any(listing.status is ListingStatus.LISTED for listing in listings), methods=tuple(TierMethod),
+        stages_shown=STAGES_SHOWN, packs_shown=PACKS_SHOWN,
     )  # fmt: skip
 
 
@@ -64,14 +65,39 @@ def _read_tiers(form: Form) -> tuple[Tier, ...]:
     return tuple(tiers)
 
 
+def _read_pricing(form: Form) -> Pricing:
+    """Return what the price has besides its tiers; what is left empty is not part of it."""
+
+    def filled(name: str) -> bool:
+        return bool(form.text(name, is_required=False))
+
+    stages = tuple(
+        PriceStage(form.text(f"stage-{n}"), form.day(f"stage-start-{n}"), form.whole(f"stage-percent-{n}"))
+        for n in range(STAGES_SHOWN)
+        if filled(f"stage-{n}")
+    )
+    packs = tuple(
+        Pack(form.whole(f"pack-units-{n}"), form.yuan_minor(f"pack-price-{n}"), form.whole(f"pack-months-{n}"))
+        for n in range(PACKS_SHOWN)
+        if filled(f"pack-units-{n}")
+    )
+    return Pricing(
+        method=form.choice("method", TierMethod) or TierMethod.MARGINAL, stages=stages, packs=packs,
+        period_fee_minor=form.yuan_minor("period_fee") if filled("period_fee") else 0,
+        period_units=form.whole("period_units") if filled("period_units") else 0,
+        cap_minor=form.yuan_minor("cap") if filled("cap") else None,
+    )  # fmt: skip
+
+
 @router.post("/products/{product_id}/list")
 def list_product(request: Request, product_id: ProductId, form: Filled) -> Response:
     """Put a product on the market."""
-    tiers = _read_tiers(form)
+    tiers, pricing = _read_tiers(form), _read_pricing(form)
     form.check()
     products.list_product(
-        site_of(request), actor_of(request), product_id, tiers=tiers, charges_no_record=form.is_set("charges_no_record")
-    )
+        site_of(request), actor_of(request), product_id, tiers=tiers, charges_no_record=form.is_set("charges_no_record"),
+        pricing=pricing,
+    )  # fmt: skip
     return done(request, f"/products/{product_id}", "The product is on the market.")
 
 
