@@ -120,6 +120,7 @@ GROUPS: tuple[Group, ...] = (
                 R.AUDITOR,
             ),
             _place(word("menu", "Jobs"), "/jobs", "code", R.OPERATOR, R.DEVELOPER, R.AUDITOR),
+            _place(word("menu", "Joint computing"), "/joint", "plug-connected", R.OPERATOR, R.DEVELOPER, R.AUDITOR),
             _place(
                 word("menu", "Outputs"),
                 "/outputs",

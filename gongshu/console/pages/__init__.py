@@ -9,6 +9,7 @@ from gongshu.console.pages.entitlements import router as entitlements
 from gongshu.console.pages.grants import router as grants
 from gongshu.console.pages.home import router as home
 from gongshu.console.pages.jobs import router as jobs
+from gongshu.console.pages.joint import router as joint
 from gongshu.console.pages.market import router as market
 from gongshu.console.pages.oversight import router as oversight
 from gongshu.console.pages.plans import router as plans
@@ -22,7 +23,7 @@ from gongshu.console.pages.statements import router as statements
 
 router = APIRouter()
 for part in (
-    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, programs, jobs, egress, market,
+    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, programs, joint, jobs, egress, market,
     contracts, statements, oversight, platform,
 ):  # fmt: skip
     router.include_router(part)
