@@ -97,12 +97,26 @@ class Blank:
         return self.cell.truth()
 
 
+@dataclass(frozen=True)
+class Unequal:
+    """Rows of units that two aggregates have made of different numbers of the rows below."""
+
+    first: str
+    second: str
+    is_strict: bool = False
+
+    def written(self) -> exp.Expression:
+        """Write the condition."""
+        numbers = [fn("coalesce", name(text), exp.Literal.number(0)) for text in (self.first, self.second)]
+        return exp.NEQ(this=numbers[0], expression=numbers[1])
+
+
 @dataclass
 class Guarded:
     """What must hold of a group: each of ``cells`` has enough units, each of ``spare`` enough or none, and so on."""
 
     cells: list[Cell] = field(default_factory=list)
-    spare: list[Apart | Rest | Side | Blank] = field(default_factory=list)
+    spare: list[Apart | Rest | Side | Blank | Unequal] = field(default_factory=list)
     addends: list[tuple[str, Cell]] = field(default_factory=list)  # no unit's part of these dominates
     nets: list[tuple[str, Cell]] = field(default_factory=list)  # enough units have a part that does not cancel
     ordered: list[Cell] = field(default_factory=list)  # no unit has many of these rows

@@ -206,6 +206,8 @@ class United:
         ]
         blanks = [self._pair(replace(x), x, never) for x in a.blanks]
         blanks += [self._pair(replace(x), never, x) for x in b.blanks]
+        weights = [self._pair(replace(w), w, nothing) for w in a.weights]
+        weights += [self._pair(replace(w), nothing, w) for w in b.weights]
         both_columns = a.shape is b.shape is Shape.COLUMN
         made = replace(
             a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,
@@ -214,7 +216,7 @@ class United:
             data_type=b.data_type if a.data_type is None or b.data_type in {DataType.DECIMAL, DataType.TIMESTAMP} else a.data_type,
             is_released=a.is_released and b.is_released, factors=(min(a.factors[0], b.factors[0]), max(a.factors[1], b.factors[1])),
             offset=max(a.offset, b.offset), cells=tuple(cells), addends=tuple(parts), steps=tuple(steps),
-            blanks=tuple(blanks), is_mixed=True,
+            blanks=tuple(blanks), weights=tuple(weights), is_mixed=True,
             keyed_as=a.keyed_as if a.keyed_as is b.keyed_as else None, unit=a.unit if a.unit == b.unit else None,
         )  # fmt: skip
         return self._pair(made, a, b)

@@ -303,6 +303,7 @@ class Instance:
             addends=tuple(carried("addend", i, part) for i, part in enumerate(inner.addends)),
             steps=tuple(carried("step", i, step) for i, step in enumerate(inner.steps)),
             blanks=tuple(carried("blank", i, blank) for i, blank in enumerate(inner.blanks)),
+            weights=tuple(carried("weight", i, weight) for i, weight in enumerate(inner.weights)),
         )  # fmt: skip
 
     def emit(self) -> exp.Expression:

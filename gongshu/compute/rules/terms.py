@@ -92,6 +92,7 @@ class Term:
     addends: tuple["Term", ...] = ()  # whose parts by unit must not dominate
     steps: tuple["Term", ...] = ()  # functions with few values in it; each value must be that of enough units
     blanks: tuple["Term", ...] = ()  # conditions under which it is 0: nothing in a sum, a value beside another one
+    weights: tuple["Term", ...] = ()  # of a unit's row: how many rows it was made of, all and in each cell
     is_mixed: bool = False  # rows of several relations stand under each other in it: a unit's parts may cancel
     keyed_as: DataType | None = None  # a bare column of this type: its keyed hash can be had
     unit: int | None = None  # the position of the privacy unit that this column is
@@ -261,7 +262,7 @@ def derive(
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
         offset=sum(t.offset for t in terms), has_subquery=any(t.has_subquery for t in terms),
         cells=distinct(c for t in terms for c in t.cells), steps=distinct(s for t in terms for s in t.steps),
-        blanks=distinct(b for t in terms for b in t.blanks), is_mixed=any(t.is_mixed for t in terms),
+        blanks=distinct(b for t in terms for b in t.blanks), weights=distinct(w for t in terms for w in t.weights), is_mixed=any(t.is_mixed for t in terms),
     )  # fmt: skip
     inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)

@@ -16,7 +16,20 @@ from sqlglot import exp
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import bounds, guards, meetings, rounding
 from gongshu.compute.rules.functions import AggregateClass, Family, family
-from gongshu.compute.rules.guards import GUARD, MAIN, PER, SOURCE, STEPS, Apart, Blank, Cell, Guarded, Rest, Side
+from gongshu.compute.rules.guards import (
+    GUARD,
+    MAIN,
+    PER,
+    SOURCE,
+    STEPS,
+    Apart,
+    Blank,
+    Cell,
+    Guarded,
+    Rest,
+    Side,
+    Unequal,
+)
 from gongshu.compute.rules.scopes import Link
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
 from gongshu.compute.rules.terms import (
@@ -79,6 +92,16 @@ class Asked:
     may_be_null: bool  # its argument is NULL on a condition, not only where a column is
 
 
+@dataclass(frozen=True)
+class Weight:
+    """Of how many rows an aggregate's units have become one, all or those that a condition chose."""
+
+    wanted: int
+    column: str
+    quantities: frozenset[str]
+    is_tested: bool
+
+
 @dataclass
 class Plan(Guarded):
     """A stage before it is written."""
@@ -88,6 +111,7 @@ class Plan(Guarded):
     main: list[exp.Expression] = field(default_factory=list)
     rounding: Rounding | None = None
     asked: list[Asked] = field(default_factory=list)
+    weights: list[Weight] = field(default_factory=list)  # of each aggregate over rows that units have become
 
     def add(self, wanted: Wanted, *, units: bool) -> None:
         """Add an aggregate with its cells, its parts and its steps."""
@@ -120,6 +144,9 @@ class Plan(Guarded):
                 if _may_cancel(term):
                     self._once(self.addends, (argument, reach))
                     self._once(self.nets, (argument, reach))
+        for weight in distinct(w for t in wanted.arguments for w in t.weights):
+            column = self.rows.column(weight, "x")
+            self.weights.append(Weight(len(self.main), column, quantities, is_tested=weight.is_tested))
         steps = distinct(step for t in wanted.arguments for step in t.steps)
         if len(wanted.arguments) > 1:
             # A value that few units have, and be it 0, is a lever on what is correlated with it.
@@ -138,7 +165,7 @@ class Plan(Guarded):
 
     def compare(self, sides: int) -> None:
         """Note what would be left if aggregates were subtracted from each other, or one side of a union were known."""
-        found: dict[Apart | Rest | Side | Blank, None] = dict.fromkeys(self.spare)
+        found: dict[Apart | Rest | Side | Blank | Unequal, None] = dict.fromkeys(self.spare)
         for one, other in itertools.combinations(self.asked, 2):
             apart = _apart(one, other)
             if apart is not None:
@@ -148,6 +175,11 @@ class Plan(Guarded):
             others = tuple(Cell(tests) for tests in dict.fromkeys(beside))
             if not whole.cell.tests and len(others) > 1:
                 found[Rest(others)] = None
+        for first, second in itertools.combinations(self.weights, 2):
+            shared = first.quantities & second.quantities
+            tells = shared if first.is_tested or second.is_tested else shared - {COUNTED}
+            if tells and first.wanted != second.wanted and first.column != second.column:
+                found[Unequal(first.column, second.column)] = None
         for position, cell in itertools.product(range(sides), self.cells):
             found[Side(cell, f"w{position}")] = None
         self.spare = list(found)
@@ -306,9 +338,11 @@ def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Threshol
 def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ...], int]:
     """Return, for each kind of unit, the rows that each unit has in each group, by condition; and how many conditions.
 
-    Columns: ``g`` the group, ``u`` the unit, ``r0`` its rows, ``r1`` … those where a condition of the stage holds.
+    Columns: ``g`` the group, ``u`` the unit, ``r0`` its rows, ``r1`` … those where a condition of the stage holds, and then
+    the rows below those that units have become.
     """
     tests = [(), *dict.fromkeys(a.cell.tests for a in plan.asked if a.cell.tests)]
+    weights = list(dict.fromkeys(weight.column for weight in plan.weights))
     made = []
     for i in range(len(behind.units)):
         group = fn("hash", *(name(k) for k in plan.keys)) if plan.keys else NO_GROUP.copy()
@@ -316,13 +350,17 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
         items += [
             named(where(exp.Count(this=exp.Star()), Cell(test).written()), f"r{j}") for j, test in enumerate(tests)
         ]
+        items += [
+            named(fn("coalesce", fn("sum", name(weight)), exp.Literal.number(0)), f"r{len(tests) + j}")
+            for j, weight in enumerate(weights)
+        ]
         table = exp.Table(this=quoted(behind.source_of(f"u{i}")))
         select = exp.Select(expressions=items, from_=exp.From(this=table))
         select.set("where", exp.Where(this=exp.NEQ(this=name(f"u{i}"), expression=exp.Literal.number(guards.NO_UNIT))))
         select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, f"u{i}")]))
         select.set("with_", exp.With(expressions=behind.sources(plan.rows, plan.keys)))
         made.append(select)
-    return tuple(made), len(tests)
+    return tuple(made), len(tests) + len(weights)
 
 
 def written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:

@@ -125,7 +125,7 @@ def _using(scope: Scope, joins: list[exp.Expression]) -> list[tuple[Term, Term, 
 
 def _bare(term: Term) -> Term:
     """Return ``term`` without what it is made of: it is a part of something itself."""
-    return replace(term, cells=(), addends=(), steps=(), blanks=())
+    return replace(term, cells=(), addends=(), steps=(), blanks=(), weights=())
 
 
 def _other_side(wanted: Wanted) -> tuple[Term, ...]:
@@ -229,8 +229,9 @@ class UnitGroups:
             lambda _: exp.GT(this=self._write(wanted), expression=exp.Literal.number(0)),
         )
         cells = (more, *(self._some(cell, wanted) for cell in made.cells))
+        weights = self._weights(made, wanted)
         blanks = tuple(self._some(test) for test in _other_side(wanted))
-        made = replace(made, cells=cells, addends=(), steps=self._steps(wanted), blanks=blanks)
+        made = replace(made, cells=cells, addends=(), steps=self._steps(wanted), blanks=blanks, weights=weights)
         return self._know(_with_filter(made, wanted), lambda _: self._write(wanted))
 
     def _number_of_rows(self) -> Term:
@@ -252,7 +253,8 @@ class UnitGroups:
         parts = tuple(self._summed(part, wanted) for part in inner)
         blanks = tuple(self._some(blank, wanted) for blank in made.blanks)
         blanks += tuple(self._some(test) for test in _other_side(wanted))
-        made = replace(made, cells=cells, steps=self._steps(wanted), addends=(), blanks=blanks)
+        weights = self._weights(made, wanted)
+        made = replace(made, cells=cells, steps=self._steps(wanted), addends=(), blanks=blanks, weights=weights)
         made = _with_filter(made, wanted)
         own = () if is_sum else (self._know(replace(made), lambda _: self._write(wanted)),)
         return self._know(replace(made, addends=(*own, *parts)), lambda _: self._write(wanted))
@@ -267,6 +269,27 @@ class UnitGroups:
             return fn("coalesce", fn("bool_or", whole), exp.Boolean(this=False))
 
         return self._know(_bare(cell), build)
+
+    def _weights(self, made: Term, wanted: Wanted) -> tuple[Term, ...]:
+        """Return of how many rows of the unit the aggregate is made: all that reach it, and those in each cell."""
+        given = [(None, wanted.filter is not None), *((cell, True) for cell in made.cells)]
+        counted = (self._weight(made, wanted, cell, is_tested) for cell, is_tested in given)
+        return (*counted, *(self._weight_below(weight, wanted) for weight in made.weights))
+
+    def _weight_below(self, weight: Term, wanted: Wanted) -> Term:
+        def build(_: Form) -> exp.Expression:
+            return where(fn("sum", name(self._inside(weight))), self._reach(wanted, wanted.arguments).written())
+
+        return self._know(_bare(replace(weight, is_tested=True)), build)
+
+    def _weight(self, made: Term, wanted: Wanted, cell: Term | None, is_tested: bool) -> Term:  # noqa: FBT001
+        def build(_: Form) -> exp.Expression:
+            reach = self._reach(wanted, wanted.arguments).written()
+            tests = [*([reach] if reach is not None else []), *([name(self._inside(cell))] if cell is not None else [])]
+            return where(exp.Count(this=exp.Star()), conjunction(tests) if tests else None)
+
+        mark = ("weight", made.mark, wanted.mark, cell.mark if cell is not None else None)
+        return self._know(_bare(replace(made, mark=mark, data_type=DataType.INTEGER, is_tested=is_tested)), build)
 
     def _steps(self, wanted: Wanted) -> tuple[Term, ...]:
         return tuple(self._values(step, wanted) for step in distinct(s for t in wanted.arguments for s in t.steps))
