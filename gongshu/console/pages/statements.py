@@ -22,7 +22,7 @@ def list_statements(request: Request, after: str = "") -> Response:
     site, actor = site_of(request), actor_of(request)
     return page(
         request, "statements.html", listed=billing.list_statements(site, actor, PageRequest(after=after)),
-        totals=billing.totals(site, actor),
+        totals=billing.totals(site, actor), month=site.today().strftime("%Y-%m"),
     )  # fmt: skip
 
 
