@@ -12,6 +12,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -102,7 +103,7 @@ def _memory_file(name: str, content: bytes) -> int:
 
 @contextlib.contextmanager
 def _started(cell: Cell) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Start the cell; give its process and the descriptor on which bubblewrap tells who runs inside."""
+    """Start the cell; give its process and the number of the first process inside. When it is left, nothing of it runs."""
     rules, order = _memory_file("rules", seccomp.entry_filter()), _memory_file("order", cell.order)
     told, telling = os.pipe()
     python = [cell.interpreter.program, "-I", "-S", "-B", "-X", "utf8"]
@@ -115,27 +116,60 @@ def _started(cell: Cell) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     finally:
         for handle in (rules, order, telling):
             os.close(handle)
+    first, inside = 0, -1
     try:
-        yield process, told
+        first, inside = _first_process(told)
+        yield process, first
     finally:
-        process.kill()  # its death takes the process namespace and everything in it along
-        process.wait()
         os.close(told)
+        process.kill()  # the first process inside dies with it, and its namespace with that
+        process.wait()
+        if inside >= 0:
+            _end(inside)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _first_process(told: int) -> tuple[int, int]:
+    """Read from bubblewrap who the first process inside is; 0 and -1 when it did not come that far."""
+    text, deadline = b"", time.monotonic() + START_SECONDS
+    os.set_blocking(told, False)
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(told, selectors.EVENT_READ)
+        while b"}" not in text and time.monotonic() < deadline:
+            if waiting.select(START_SECONDS):
+                got = os.read(told, INFO_BYTES_MAX)
+                text += got
+                if not got:
+                    break
+    try:
+        first = int(json.loads(text)["child-pid"])
+        return first, os.pidfd_open(first)
+    except (ValueError, KeyError, OSError):
+        return 0, -1
+
+
+def _end(inside: int) -> None:
+    """Kill the first process inside and wait until it is gone: the kernel lets it go only after all others are."""
+    with contextlib.suppress(OSError), selectors.DefaultSelector() as waiting:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(inside, signal.SIGKILL)
+        waiting.register(inside, selectors.EVENT_READ)
+        waiting.select(START_SECONDS)
+    os.close(inside)
 
 
 def run_cell(cell: Cell) -> Ended:
     """Run a cell to its end, or to the first limit that it passes. Nothing of it runs any more when this returns."""
     deadline = time.monotonic() + cell.runtime_seconds_max
     printed = bytearray()
-    with _started(cell) as (process, told), selectors.DefaultSelector() as waiting:
+    with _started(cell) as (process, first), selectors.DefaultSelector() as waiting:
         output = process.stdout
         if output is None:
             raise OSError("the cell has no output")
         os.set_blocking(output.fileno(), False)
         waiting.register(output, selectors.EVENT_READ)
-        watch = _Watch(told, cell.memory_bytes_max)
+        watch = _Watch(first, cell.memory_bytes_max)
         while True:
             waiting.select(WATCH_SECONDS)
             chunk = output.read(CHUNK_BYTES)
@@ -170,9 +204,8 @@ class _Watch:
     Limits of a process (``RLIMIT_…``) do not count threads for root, nor pages of ``/tmp`` that it maps.
     """
 
-    def __init__(self, told: int, memory_bytes_max: int) -> None:
-        os.set_blocking(told, False)
-        self._told, self._memory, self._first, self._inside = told, memory_bytes_max, 0, 0
+    def __init__(self, first: int, memory_bytes_max: int) -> None:
+        self._first, self._memory, self._inside = first, memory_bytes_max, 0
 
     def exceeded(self) -> str:
         """Return which limit the process passes now, or ``""``."""
@@ -191,10 +224,8 @@ class _Watch:
     def _find(self) -> bool:
         """Find the process: the one child of the first process of the namespace."""
         try:
-            if not self._first:
-                self._first = int(json.loads(os.read(self._told, INFO_BYTES_MAX))["child-pid"])
             children = Path(f"/proc/{self._first}/task/{self._first}/children").read_text().split()
-        except (OSError, ValueError, KeyError):
+        except OSError:
             return False
         self._inside = int(children[0]) if children else 0
         return self._inside > 0
