@@ -36,7 +36,7 @@ def show_joint(request: Request, agreement_id: str) -> Response:
     is_own = kept.developer == actor_of(request).party
     return page(
         request, "joint.html", kept=kept, job=job, course=course_of(job, progress), learnings=learnings(kept),
-        fingerprint_of=compute.fingerprint_of, is_own=is_own, now=site_of(request).now(),
+        fingerprint_of=compute.fingerprint_of, is_own=is_own,
         awaits_letter=is_own and kept.status in AWAITS_LETTER,
         has_letter=is_own and (kept.status in AWAITS_LETTER or (kept.status is JointStatus.AGREED and kept.number == 0)),
         may_run_again=is_own and kept.status is JointStatus.AGREED and job is not None and course_of(job, None).is_over,
@@ -101,8 +101,11 @@ def _half(form: Form) -> compute.JointHalf:
 
 
 def _letter(form: Form) -> bytes:
-    files = form.files("letter")
-    return files[0].file.read(LETTER_BYTES_READ_MAX) if files else b""
+    content = b""
+    for sent in form.files("letter"):
+        with sent.file:
+            content = content or sent.file.read(LETTER_BYTES_READ_MAX)
+    return content
 
 
 @router.post("/entitlements/{entitlement_id}/joint")
