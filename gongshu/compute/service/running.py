@@ -237,6 +237,8 @@ def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
         if isinstance(usable, Denied):
             return _stop_in(tx, site, now, usable)
         facts = {"defences": ", ".join(done.defences)}
+        if now.plan.kind is JobKind.SQL and "namespaces" not in done.defences:
+            facts["without"] = "namespaces"  # the machine could not make them: two lines of defence stood, not three
         if done.report is None:
             ended = jobs.decide_job_step(now, "fail", site.now(), done.failure).value_or_raise()
             failure: Decision[Job] = Denied((jobs.JOB_FAILED.because(job=job.id, failure=done.failure),))
