@@ -68,7 +68,7 @@ class Course:
     is_failed: bool
 
 
-TOP, STEP_HEIGHT = 74, 56
+TOP, STEP_HEIGHT = 76, 68
 
 
 def course_of(job: Job | None, progress: JobProgress | None) -> Course:
