@@ -1,6 +1,14 @@
 """The decisions of governed compute. ``decide_query`` is the gate; the specification is controls.md, table by table."""
 
-from gongshu.compute.rules import aggregates, arithmetic, conditions, expressions, grouping_sets, links, subqueries
+from gongshu.compute.rules import (
+    aggregates,
+    arithmetic,
+    conditions,
+    correlated,
+    expressions,
+    grouping_sets,
+    links,
+)
 from gongshu.compute.rules.jobs import TRANSITIONS
 from gongshu.compute.rules.statement import decide_query
 
@@ -13,8 +21,8 @@ __all__ = [
     "aggregates",
     "arithmetic",
     "conditions",
+    "correlated",
     "decide_query",
     "grouping_sets",
     "links",
-    "subqueries",
 ]

@@ -25,7 +25,7 @@ from gongshu.policies.types import Use
 
 def inner_scope(scope: Scope, place: str) -> Scope:
     """Return the scope of an aggregate's arguments: rows, not groups; no aggregate, no alias."""
-    return Scope(scope.gate, scope.tables, scope.instances, place=place)
+    return Scope(scope.gate, scope.tables, scope.instances, place=place, joins=scope.joins, is_argument=True)
 
 
 @handles(*functions.AGGREGATES)

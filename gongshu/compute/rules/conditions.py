@@ -16,7 +16,7 @@ from gongshu.compute.rules.refusals import (
     JOIN_MISSING,
     TYPES_DIFFER,
 )
-from gongshu.compute.rules.scopes import Correlated, Scope
+from gongshu.compute.rules.scopes import Correlated, Gate, Scope
 from gongshu.compute.rules.terms import (
     Findings,
     Form,
@@ -119,11 +119,16 @@ def is_key(term: Term) -> bool:
     return bool(term.source) and (term.shape is Shape.COLUMN or term.is_released) and Use.JOIN in term.uses
 
 
+def quiet_gate(gate: Gate) -> Gate:
+    """Return ``gate`` for looking at something again: what is found or demanded is forgotten."""
+    return Gate(
+        gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps, meanings=gate.meanings
+    )
+
+
 def quiet(scope: Scope) -> Scope:
     """Return ``scope`` for looking at something again without noting anything twice."""
-    gate = scope.gate
-    silent = type(gate)(gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps)
-    return Scope(silent, scope.tables, scope.instances, outer=scope.outer, is_beside=scope.is_beside)
+    return Scope(quiet_gate(scope.gate), scope.tables, scope.instances, outer=scope.outer, is_beside=scope.is_beside)
 
 
 @handles(exp.And, exp.Or)
@@ -240,8 +245,13 @@ def _is(scope: Scope, node: exp.Expression) -> Term:
 
 
 def _null_test(scope: Scope, term: Term) -> Form:
-    """``IS NULL`` of the key on the optional side of an outer join asks whether a partner was found: ``join``."""
-    optional = any(i.is_optional and term.source == ("instance", i.alias) for i in scope.instances)
+    """``IS NULL`` of the key on the optional side of an outer join asks whether a partner was found: ``join``.
+
+    Of any other column, and of a key of FULL JOIN, it asks as well whether the value itself is missing.
+    """
+    keys = {t.mark for pair in scope.joins.equalities for t in pair} if scope.joins is not None else set()
+    side = next((i for i in scope.instances if term.source == ("instance", i.alias)), None)
+    optional = side is not None and side.is_optional and not side.is_full and term.mark in keys
     if optional and term.shape is Shape.COLUMN and Use.JOIN in term.uses and term.keyed_as is not None:
         return Form.KEY
     need_filter(scope.gate.findings, "IS NULL", term)

@@ -24,6 +24,9 @@ HALVES = frozenset({"SEMI", "ANTI"})
 Halved = Callable[[Scope, Term | None, tuple[Correlated, ...], bool], Term | None]
 LINKED_ROWS: list[Halved] = []
 """What makes a SEMI or ANTI JOIN of what was read of it; ``links`` puts it here."""
+Lateral = Callable[[Scope, exp.Expression, str], tuple[Instance, str, tuple[Term, ...]] | None]
+LATERALS: list[Lateral] = []
+"""What reads the subquery of a LATERAL; ``correlated`` puts it here."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Joins:
     steps: list[tuple[str, Term | None]] = field(default_factory=list)  # side or CROSS, and the condition
     equalities: list[tuple[Term, Term]] = field(default_factory=list)
     linked: list[Term] = field(default_factory=list)  # SEMI and ANTI JOIN: conditions on the rows so far
+    same: dict[int, int] = field(default_factory=dict)  # units that are in every row another one, or missing
 
     @property
     def conditions(self) -> tuple[Term, ...]:
@@ -43,7 +47,9 @@ class Joins:
         """Refuse a relation that no key links to the others. A single released row may stand beside anything."""
         where = node.args.get("where")
         if where is not None:
+            start = len(self.equalities)
             self.note(scope, where.this)
+            self.cover(scope, "", start)
         bound = [i for i in scope.instances if not (isinstance(i.source, Staged) or not i.source.is_row_level)]
         if not bound or len(scope.instances) < 2:
             return
@@ -76,6 +82,28 @@ class Joins:
                 and isinstance(part.expression, exp.Column)
             ):
                 self.add(bind(quiet(scope), part.this), bind(quiet(scope), part.expression))
+
+    def cover(self, scope: Scope, side: str, start: int) -> None:
+        """Note which units are the same by the equalities since ``start``; ``side`` is what may be missing of the last step.
+
+        A row tells of such a unit nothing that it does not tell of the other: thresholds count it once.
+        """
+        last = ("instance", scope.instances[-1].alias) if scope.instances else ()
+        for one, other in self.equalities[start:]:
+            if one.unit is None or other.unit is None or side == "FULL":
+                continue
+            early, late = (other, one) if one.source == last else (one, other)
+            if side and last not in {one.source, other.source}:
+                continue
+            ends = (late.unit, early.unit) if side == "RIGHT" else (early.unit, late.unit)
+            covering, covered = (unit if unit is not None else -1 for unit in ends)
+            if covered not in self.same and self._root(covering) != covered:
+                self.same[covered] = covering
+
+    def _root(self, unit: int) -> int:
+        while unit in self.same:
+            unit = self.same[unit]
+        return unit
 
     def add(self, left: Term, right: Term) -> None:
         """Remember an equality of two keys, if that is what it is."""
@@ -137,12 +165,17 @@ def _join(
     if side in {"RIGHT", "FULL"} and (joins.linked or scope.absences or scope.links):
         gate.findings.add(LINK_MISPLACED, place=f"{side} JOIN", column="SEMI / ANTI JOIN")
     before = list(scope.instances)
+    if isinstance(node.this, exp.Lateral):
+        _lateral(scope, joins, node, side)
+        return
     instance = _relation(scope, node.this, query, table)
     instance.is_optional = side in {"LEFT", "FULL"}
     if side in {"RIGHT", "FULL"}:
         for other in before:
             other.is_optional = True
-    using = _using_names(node, before, instance)
+    for other in (*before, instance) if side == "FULL" else ():
+        other.is_full = True
+    using, start = _using_names(node, before, instance), len(joins.equalities)
     terms = [_using(scope, joins, before, instance, name, side) for name in using]
     on = node.args.get("on")
     if on is not None:
@@ -151,6 +184,29 @@ def _join(
         joins.steps.append(("CROSS", None))
         return
     joins.steps.append((side, all_of(terms)))
+    joins.cover(scope, side, start)
+
+
+def _lateral(scope: Scope, joins: Joins, node: exp.Expression, side: str) -> None:
+    gate, lateral = scope.gate, node.this
+    gate.only(lateral, "this", "alias", "view", "outer")
+    gate.only(lateral.args["alias"], "this")
+    scope.joins, start = joins, len(joins.equalities)
+    found = LATERALS[0](scope, lateral, lateral.args["alias"].this.name)
+    if found is None or side not in {"", "LEFT"} or node.args.get("using") or node.args.get("method"):
+        gate.findings.add(CONSTRUCT_REFUSED, construct=f"{side} JOIN LATERAL".strip())
+        joins.steps += [("CROSS", None)] * (len(scope.instances) - len(joins.steps))
+        return
+    instance, own, terms = found
+    instance.is_optional = "LEFT" in {side, own}
+    on = node.args.get("on")
+    tests = list(terms)
+    if on is not None and not (isinstance(on, exp.Boolean) and on.this):
+        if own:
+            gate.findings.add(CONSTRUCT_REFUSED, construct="JOIN LATERAL (aggregate) ON")
+        tests.append(_on(scope, joins, on))
+    joins.steps.append((side or own, all_of(tests)) if tests else ("CROSS", None))
+    joins.cover(scope, side or own, start)
 
 
 def _on(scope: Scope, joins: Joins, on: exp.Expression) -> Term:

@@ -105,7 +105,8 @@ def _read(scope: Scope, node: exp.Expression) -> tuple[Inside, tuple[Term, ...]]
 def _items(scope: Scope, node: exp.Expression) -> tuple[tuple[str, Term], ...]:
     if any(isinstance(part, exp.Star) for part in node.expressions) and len(node.expressions) == 1:
         scope.gate.only(node.expressions[0])  # SELECT *: of EXISTS, whatever there is; of IN, all columns
-        shown = [(i, k, n) for i in scope.instances for k, (n, _) in enumerate(i.source.columns) if k not in i.merged]
+        shown = [(i, k, n) for i in scope.instances if not i.is_hidden for k, (n, _) in enumerate(i.source.columns)]
+        shown = [(i, k, n) for i, k, n in shown if k not in i.merged | i.unnamed]
         return tuple((n, i.shown(k)) for i, k, n in shown)
     return items_of(scope, node)
 

@@ -165,6 +165,13 @@ LINK_MISPLACED = _gate(
     fix_zh="请把它作为 WHERE 中用 AND 连接的条件，或按双方的隐私主体关联，或先用 JOIN 关联。",
     fix_en="Make it a condition of WHERE connected by AND, link by the privacy unit of both, or write a JOIN.",
 )  # fmt: skip
+CORRELATION_NOT_EQUAL = _gate(
+    "correlation-not-equal",
+    zh="子查询与外层查询的关联条件不是两列相等（{operator}）。",
+    en="A subquery that gives values is tied to the query around it by {operator}, which is no equality of two columns.",
+    fix_zh="请只用 内层.键 = 外层.键 关联（内层键需“可关联”和“可分组”）。",
+    fix_en="Tie it by inner.key = outer.key alone; the inner key needs join and group.",
+)  # fmt: skip
 ABSENCE_MISPLACED = _gate(
     "absence-misplaced",
     zh="“不存在”条件（NOT EXISTS、NOT IN、ANTI JOIN）由 {column} 决定，只能写在直接聚合的 SELECT 的 WHERE 中：被去掉的行也须通过门槛检查。",

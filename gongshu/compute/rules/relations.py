@@ -1,6 +1,6 @@
 """Relations that a statement makes out of others: a SELECT's result, and the union of two."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,15 +61,20 @@ class Selected:
     def __init__(
         self, items: tuple[tuple[str, Term], ...], instances: tuple[Instance, ...], shown: Shown,
         write_from: Callable[[exp.Select], None], *, is_row_level: bool, is_single_row: bool,
-        links: tuple[Link, ...] = (),
+        links: tuple[Link, ...] = (), same: Collection[int] = (),
     ) -> None:  # fmt: skip
-        """Describe the result; ``instances`` and ``links`` carry privacy units and are empty once groups were released."""
-        self.columns = items
+        """Describe the result; ``instances`` and ``links`` carry privacy units and are empty once groups were released.
+
+        Of units that are the ``same`` as another in every row, or missing, no more is said above.
+        """
         self._instances, self._shown, self._write_from = instances, shown, write_from
         self._linked = tuple(unit for link in links for unit in link.units)
         self.is_row_level, self.is_single_row = is_row_level, is_single_row
-        self.kinds = tuple(kind for instance in instances for kind in instance.source.kinds)
-        self.kinds += tuple(kind for link in links for kind in link.kinds)
+        kinds = [kind for instance in instances for kind in instance.source.kinds]
+        kinds += [kind for link in links for kind in link.kinds]
+        self._positions = tuple(position for position in range(len(kinds)) if position not in same)
+        self.kinds = tuple(kinds[position] for position in self._positions)
+        self.columns = tuple((name, self._above(term)) for name, term in items)
         self.sides = sum(instance.source.sides for instance in instances)
         self.hidden: frozenset[BaseColumn] = frozenset()
         self.hidden_by = ""
@@ -80,8 +85,13 @@ class Selected:
         self._orders: dict[int, str] = {}
         self._side_names: dict[int, str] = {}
         if shown.is_distinct:  # every column decides which rows are the same
-            for _, term in items:
+            for _, term in self.columns:
                 self.demand(term, Form.VALUE)
+
+    def _above(self, term: Term) -> Term:
+        if term.unit is None:
+            return term
+        return replace(term, unit=self._positions.index(term.unit) if term.unit in self._positions else None)
 
     def demand(self, term: Term, form: Form) -> str:
         """Write ``term`` into the result and return its name there."""
@@ -113,6 +123,7 @@ class Selected:
         raise IndexError(position)
 
     def _unit(self, position: int, *, is_order: bool = False) -> exp.Expression:
+        position = self._positions[position]
         for instance in self._instances:
             if position < instance.first_unit + len(instance.source.kinds):
                 demand = instance.source.demand_order if is_order else instance.source.demand_unit

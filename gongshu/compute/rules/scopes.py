@@ -107,6 +107,11 @@ class Gate:
     drafts: list[Draft] = field(default_factory=list)
     made: int = 0
     steps: int = 0
+    meanings: dict[int, tuple[exp.Expression, Callable[["Scope"], Term]]] = field(default_factory=dict)
+
+    def mean(self, node: exp.Expression, meaning: Callable[["Scope"], Term]) -> None:
+        """Let a column that was written here, and not by the statement, mean something."""
+        self.meanings[id(node)] = (node, meaning)
 
     @property
     def is_noisy(self) -> bool:
@@ -258,8 +263,11 @@ class Instance:
         """Appear as ``alias`` in the written SQL; ``first_unit`` is the position of its first privacy unit."""
         self.alias, self.name, self.source = alias, name, source
         self.first_unit, self.is_optional = first_unit, is_optional
+        self.is_full = False  # of a FULL JOIN: its rows are all there, and may be missing too
         self.merged: set[int] = set()  # columns that USING or NATURAL merged into those of the left side
         self.replaced: dict[int, Term] = {}  # columns that stand for those of both sides where the other may be missing
+        self.unnamed: set[int] = set()  # columns that link it, and that the statement cannot name
+        self.is_complete = False  # of a correlated aggregate: no group is withheld, so one that is missing has no rows
         self.is_hidden = False  # a correlated subquery put it here: the statement has no name for it
         self._terms: dict[int, Term] = {}
 
@@ -268,6 +276,10 @@ class Instance:
         if index not in self._terms:
             self._terms[index] = self._leaf(index, self.source.columns[index][1])
         return self._terms[index]
+
+    def stand_for(self, index: int, term: Term) -> None:
+        """Let a column stand here for ``term``, which is made of it."""
+        self._terms[index] = term
 
     def shown(self, index: int) -> Term:
         """Return what a column means without its relation's name: of a merged key where one side may be missing, both."""
@@ -348,6 +360,7 @@ class Scope:
     place: str = "SELECT"
     outer: "Scope | None" = None  # the SELECT around a subquery: its columns link the two
     is_beside: bool = False  # the names of ``outer`` are on one footing with those here, as in ON
+    is_argument: bool = False  # of an aggregate: rows have been chosen
     reached: list[Term] = field(default_factory=list)  # columns of ``outer`` that were bound
     links: list[Link] = field(default_factory=list)  # EXISTS, IN, SEMI JOIN: units of the other relation travel on
     absences: list[Link] = field(default_factory=list)  # NOT EXISTS …: those of the rows taken away do
@@ -366,6 +379,8 @@ class Scope:
 
     def bind(self, node: exp.Column) -> Term:
         """Return the one column that ``node`` means, or refuse."""
+        if id(node) in self.gate.meanings:
+            return self.gate.meanings[id(node)][1](self)
         if not self.gate.only(node, "this", "table") or not isinstance(node.this, exp.Identifier):
             self.gate.findings.add(CONSTRUCT_REFUSED, construct=type(node.this).__name__.upper())
             return poison()
@@ -396,7 +411,8 @@ class Scope:
             for instance in self.instances
             if not instance.is_hidden and (table is None or fold(instance.name) == table)
             for index, (name, _) in enumerate(instance.source.columns)
-            if fold(name) == wanted and (table is not None or index not in instance.merged)
+            if fold(name) == wanted and index not in instance.unnamed
+            if table is not None or index not in instance.merged
         ]
 
     def _outside(self, wanted: str, table: str | None) -> list[Term]:

@@ -173,7 +173,7 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
         items, tuple(scope.instances), shown, windows.write(write_from(scope, rows.joins, rows.condition)),
         is_row_level=is_row_level,
         is_single_row=not is_row_level and all(i.source.is_single_row for i in scope.instances),
-        links=tuple(scope.links),
+        links=tuple(scope.links), same=() if scope.gate.is_noisy else frozenset(rows.joins.same),
     )  # fmt: skip
     made.hidden, made.indirect = rows.hidden, rows.indirect
     made.is_row_wise = scope.gate.is_noisy and is_row_wise(items, shown, tuple(scope.instances))

@@ -63,7 +63,7 @@ def star(scope: Scope, node: exp.Expression) -> list[tuple[str, Term]]:
         (name, scope.keys.get(term.mark, term))
         for i in instances
         for index, (name, _) in enumerate(i.source.columns)
-        if index not in i.merged
+        if index not in i.merged and index not in i.unnamed
         for term in (i.shown(index) if is_bare else i.term(index),)
     ]
 

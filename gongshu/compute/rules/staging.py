@@ -100,7 +100,7 @@ def behind(rows: Rows) -> thresholds.Behind:
         write_from(scope, rows.joins, None), rows.condition, (*_each(scope, _unit, units), *linked),
         () if is_noisy else _each(scope, _origin, lambda source: source.sides),
         orders=() if protection.bounds is None else _each(scope, _order, units),
-        bounds=protection.bounds, needs_units=is_noisy, many=_many(scope), absent=tuple(scope.absences),
+        bounds=protection.bounds, needs_units=is_noisy, many=_many(scope), same=frozenset(rows.joins.same), absent=tuple(scope.absences),
         most=links_most(scope.gate.thresholds),
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from sqlglot import exp
 
-from gongshu.compute.rules.expressions import handles
 from gongshu.compute.rules.refusals import (
     SUBQUERY_NOT_RELEASED,
 )
@@ -33,9 +32,3 @@ def released_column(scope: Scope, node: exp.Expression, place: str, *, is_single
         term.data_type, ("subquery", instance.alias), emit, is_released=True, direct=term.direct,
         indirect=term.indirect | source.indirect, has_subquery=True,
     )  # fmt: skip
-
-
-@handles(exp.Subquery)
-def _scalar(scope: Scope, node: exp.Expression) -> Term:
-    scope.gate.only(node, "this")
-    return released_column(scope, node.this, scope.place, is_single=True)

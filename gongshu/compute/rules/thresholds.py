@@ -260,8 +260,14 @@ class Behind:
     bounds: ContributionBounds | None = None
     needs_units: bool = False  # rows without a unit do not count
     many: frozenset[int] = frozenset()  # positions of the units of which a row has a list
+    same: frozenset[int] = frozenset()  # positions of units that are another one in every row, or missing
     absent: tuple[Link, ...] = ()  # conditions that take rows away, with the units because of which they do
     most: int = 0  # units in a list
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the units that are counted: of those that are the same in every row, one."""
+        return [f"u{i}" for i in range(len(self.units)) if i not in self.same]
 
     @property
     def gone(self) -> list[str]:
@@ -319,7 +325,7 @@ def _cte(alias: str, query: exp.Expression) -> exp.CTE:
 
 def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds) -> exp.Expression:
     """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``."""
-    keys, units = plan.keys, [f"u{i}" for i in range(len(behind.units))]
+    keys, units = plan.keys, behind.kinds
     ctes = [
         *behind.sources(plan.rows, keys),
         _cte(MAIN, grouped(SOURCE, keys, [named(a, f"a{i}") for i, a in enumerate(plan.main)])),
@@ -344,9 +350,9 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
     tests = [(), *dict.fromkeys(a.cell.tests for a in plan.asked if a.cell.tests)]
     weights = list(dict.fromkeys(weight.column for weight in plan.weights))
     made = []
-    for i in range(len(behind.units)):
+    for unit in behind.kinds:
         group = fn("hash", *(name(k) for k in plan.keys)) if plan.keys else NO_GROUP.copy()
-        items = [named(group, "g"), named(name(f"u{i}"), "u")]
+        items = [named(group, "g"), named(name(unit), "u")]
         items += [
             named(where(exp.Count(this=exp.Star()), Cell(test).written()), f"r{j}") for j, test in enumerate(tests)
         ]
@@ -354,10 +360,10 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
             named(fn("coalesce", fn("sum", name(weight)), exp.Literal.number(0)), f"r{len(tests) + j}")
             for j, weight in enumerate(weights)
         ]
-        table = exp.Table(this=quoted(behind.source_of(f"u{i}")))
+        table = exp.Table(this=quoted(behind.source_of(unit)))
         select = exp.Select(expressions=items, from_=exp.From(this=table))
-        select.set("where", exp.Where(this=exp.NEQ(this=name(f"u{i}"), expression=exp.Literal.number(guards.NO_UNIT))))
-        select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, f"u{i}")]))
+        select.set("where", exp.Where(this=exp.NEQ(this=name(unit), expression=exp.Literal.number(guards.NO_UNIT))))
+        select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, unit)]))
         select.set("with_", exp.With(expressions=behind.sources(plan.rows, plan.keys)))
         made.append(select)
     return tuple(made), len(tests) + len(weights)

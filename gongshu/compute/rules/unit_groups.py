@@ -61,6 +61,8 @@ def units_of(rows: Rows, node: exp.Expression, keys: list[Term]) -> dict[int, in
         return None
     reached = _reached(scope, node, {keys[i].mark for i in own})
     covered = set(own.values()) | {unit for mark, unit in reached if unit is not None}
+    for _ in rows.joins.same:
+        covered |= {unit for unit, other in rows.joins.same.items() if other in covered}
     return own if covered >= set(range(count)) else None
 
 

@@ -94,7 +94,7 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT count(a.total_int) AS n, count(b.filter_int) AS n2 FROM people a LEFT JOIN people b ON a.join_compare_text = b.join_compare_text AND b.filter_int <> {v} AND b.filter_flag", "total-missing"),
     ("SELECT var_pop(x) AS s FROM (SELECT total_int AS x FROM people UNION ALL SELECT 0 - total_int FROM people WHERE filter_int <> {v}) u", WITHHELD),
     ("SELECT sum(x) + 0 * count(*) AS s FROM (SELECT total_int AS x FROM people WHERE filter_int <= {v} UNION ALL SELECT 0 - total_int FROM people WHERE filter_int < {v}) u", WITHHELD),
-    ("SELECT sum(x) AS s FROM (SELECT total_int AS x FROM people UNION ALL SELECT (0 - 1) * q.total_int FROM people q JOIN people r ON q.join_compare_text = r.join_compare_text WHERE r.filter_int <> {v}) u", "union-units-differ"),
+    ("SELECT sum(x) AS s FROM (SELECT total_int AS x FROM people UNION ALL SELECT (0 - 1) * q.total_int FROM people q JOIN people r ON q.join_compare_text = r.join_compare_text WHERE r.filter_int <> {v}) u", WITHHELD),
     ("SELECT median(x) AS s FROM (SELECT rank_int AS x FROM people WHERE filter_int = {v} UNION ALL SELECT 5 FROM people) u", WITHHELD),
     ("SELECT corr(x, y) AS s FROM (SELECT total_int AS x, 1 AS y FROM people WHERE filter_int <> {v} UNION ALL SELECT total_int, 0 FROM people WHERE filter_int = {v}) u", WITHHELD),
     ("SELECT regr_intercept(x, y) AS s FROM (SELECT total_int AS x, 1 AS y FROM people WHERE filter_int <> {v} UNION ALL SELECT total_int, 0 FROM people) u", APART),

@@ -35,7 +35,7 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT count(*) FROM people TABLESAMPLE 10%", "construct-refused"),
     ("SELECT * FROM people AT (VERSION => 1)", "construct-refused"),
     ("SELECT count(*) FROM people POSITIONAL JOIN areas", "join-by-place"),
-    ("SELECT count(*) FROM people, LATERAL (SELECT no_text) l", "construct-refused"),
+    ("SELECT count(*) FROM people, LATERAL (SELECT no_text) l", "column-unknown"),
     ("SELECT count(*) FROM people p, (SELECT p.no_text) l", "column-unknown"),
     ("SELECT (SELECT no_text FROM visits WHERE visits.join_int = people.join_int) FROM people", SAME),
     ("SELECT count(*) FROM people WHERE EXISTS (SELECT 1 FROM visits WHERE visits.join_int = people.join_int)", SAME),
