@@ -199,6 +199,31 @@ def access() -> Files:
     return {"docs/reference/access.md": text + matrix, "tests/snapshots/access-matrix.txt": snapshot}
 
 
+# ---------------------------------------------------------------------------------------------------- constructs
+
+
+@generator
+def constructs() -> Files:
+    """Write what governed SQL may say, as the gate itself judges it."""
+    if not exists("gongshu.compute.rules.statement"):
+        return {}
+    found = importlib.import_module("tools.constructs")
+    text = (
+        f"{HEAD}# Constructs of governed SQL · 受控 SQL 的写法\n\n"
+        "What a statement may say, and what is refused with which reason. The gate itself judged the examples while this page "
+        "was made. Columns are named by their uses: `total_int` may be totalled, `filter_text` may stand in a condition, "
+        "`no_text` may do nothing. What is not named here is refused.\n\n"
+    )
+    parts = [
+        table(["construct", "rule", "passes", "refused"], found.construct_rows()),
+        "\n## Scalar functions\n\nAn argument on which a function would raise gives NULL instead.\n\n",
+        table(["function", "takes", "gives", "uses of its columns", "where it would raise"], found.scalar_rows()),
+        "\n## Aggregates\n\n",
+        table(["class", "functions", "use needed"], found.aggregate_rows()),
+    ]
+    return {"docs/reference/constructs.md": text + "".join(parts)}
+
+
 # ---------------------------------------------------------------------------------------------------- parameters
 
 
