@@ -13,11 +13,12 @@ NUMBER = r"^\s*[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d+)?\s*$"
 SPECIAL = r"^\s*[-+]?(?i:inf|infinity|nan)\s*$"
 DAY = r"(\d{4,6})([-/\\ ])(\d{1,2})\2(\d{1,2})"
 TIME = r"(\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d{1,6})?)?)\d*"
-DATE = rf"^\s*{DAY}(?:[ T]\d{{1,2}}:\d{{1,2}}.*|\s*)$"
-STAMP = rf"^\s*{DAY}(?:[ T]{TIME}Z?)?\s*$"
+CLOCK = rf"[ T]\s*{TIME}(?:\s*Z)?\s*"
+DATE, STAMP = rf"^\s*{DAY}(?:\s*|{CLOCK})$", rf"^\s*{DAY}(?:{CLOCK})?$"
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 WHOLE_TYPES = {"TINYINT": "TINYINT", "SMALLINT": "SMALLINT", "INT": "INT", "BIGINT": "BIGINT", "UBIGINT": "BIGINT"}
+BEYOND = "9223372036854775808D"
 WHOLE_MAX_TYPE = "DECIMAL(38, 0)"
 
 
@@ -33,7 +34,7 @@ def target_of(to: exp.Expression) -> tuple[str, Kind]:
         return f"DECIMAL({', '.join(sizes)})", Kind.DECIMAL
     known = {
         "FLOAT": ("FLOAT", Kind.DOUBLE), "DOUBLE": ("DOUBLE", Kind.DOUBLE), "TEXT": ("STRING", Kind.TEXT),
-        "VARCHAR": ("STRING", Kind.TEXT), "DATE": ("DATE", Kind.DATE), "TIMESTAMP": ("TIMESTAMP_NTZ", Kind.STAMP),
+        "VARCHAR": ("STRING", Kind.TEXT), "DATE": ("DATE", Kind.DATE), "TIMESTAMP": ("TIMESTAMP_NTZ", Kind.STAMP), "TIMESTAMPNTZ": ("TIMESTAMP_NTZ", Kind.STAMP),
         "BOOLEAN": ("BOOLEAN", Kind.BOOLEAN),
     }  # fmt: skip
     if name not in known:
@@ -55,7 +56,7 @@ def _converted(given: Written, name: str, kind: Kind, again: Again) -> exp.Expre
         return try_cast(node, name)
     match given.kind, kind:
         case (Kind.DOUBLE, Kind.INTEGER):
-            return try_cast(call("rint", node), name)
+            return _from_double(node, name, again)
         case (Kind.DECIMAL, Kind.INTEGER):
             return try_cast(call("round", node, exp.Literal.number(0)), name)
         case (Kind.DOUBLE, Kind.TEXT):
@@ -71,6 +72,14 @@ def _converted(given: Written, name: str, kind: Kind, again: Again) -> exp.Expre
     raise UnwritableError(f"CAST ({given.kind.upper()} AS {name})")
 
 
+def _from_double(node: exp.Expression, name: str, again: Again) -> exp.Expression:
+    """Round halves to even. Spark lets 2 ** 63 pass as the largest BIGINT, and reads decimals from the shortest spelling of a double."""
+    if name not in {"BIGINT", WHOLE_MAX_TYPE}:
+        return try_cast(call("rint", node), name)
+    small = try_cast(call("nullif", call("rint", again(node)), exp.Literal.number(BEYOND)), "BIGINT")
+    return small if name == "BIGINT" else call("coalesce", try_cast(small, name), try_cast(call("rint", node), name))
+
+
 def _from_text(node: exp.Expression, name: str, kind: Kind, again: Again) -> exp.Expression:
     match kind:
         case Kind.TEXT:
@@ -83,7 +92,8 @@ def _from_text(node: exp.Expression, name: str, kind: Kind, again: Again) -> exp
             digits = call("replace", node, words("_"), words(""))
             return either(_matches(again(node), f"{NUMBER}|{SPECIAL}"), try_cast(digits, name))
         case Kind.DATE:
-            return either(_matches(again(node), DATE), try_cast(_rewritten(node, DATE, "$1-$3-$4"), name))
+            moment = try_cast(_rewritten(node, DATE, "$1-$3-$4 $5"), "TIMESTAMP_NTZ")
+            return either(_matches(again(node), DATE), try_cast(moment, name))
         case Kind.STAMP:
             return either(_matches(again(node), STAMP), try_cast(_rewritten(node, STAMP, "$1-$3-$4 $5"), name))
         case Kind.BOOLEAN:

@@ -1,5 +1,6 @@
 """Expressions: one function for each construct that the gate writes; any other is refused by name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -113,10 +114,22 @@ def _column(scope: Scope, node: exp.Expression) -> Written:
 def _literal(_: Scope, node: exp.Expression) -> Written:
     text = str(node.this)
     if node.args.get("is_string"):
-        return Written(words(text), Kind.TEXT)
+        return Written(_spelled(text), Kind.TEXT)
     if "e" in text.lower():
         return Written(exp.Literal.number(text), Kind.DOUBLE)
     return Written(exp.Literal.number(text), Kind.DECIMAL if "." in text else Kind.INTEGER)
+
+
+CONTROL = re.compile(r"([\x00-\x1f\x7f])")
+
+
+def _spelled(text: str) -> exp.Expression:
+    # A text that broke a line could look like an operator in the plan that the second opinion reads.
+    if not CONTROL.search(text):
+        return words(text)
+    parts = [part for part in CONTROL.split(text) if part]
+    spelled = [call("char", exp.Literal.number(ord(p))) if CONTROL.fullmatch(p) else words(p) for p in parts]
+    return call("concat_ws", words(""), *spelled)
 
 
 @handles(exp.Boolean)

@@ -210,8 +210,8 @@ def _right(given: Sequence[Written], _: Again) -> Written:
     return Written(made, Kind.TEXT)
 
 
-def _substring(given: Sequence[Written], again: Again) -> Written:
-    """Write SUBSTRING: a start of 0 lies before the first character, one beyond the left end at it, a length may be negative."""
+def _substring(given: Sequence[Written], _: Again) -> Written:
+    """Write SUBSTRING: a start of 0 lies before the first character."""
     text, start = given[0].node, _number(given[1])
     size = _number(given[2]) if len(given) > 2 else None
     if start == 0:
@@ -221,10 +221,7 @@ def _substring(given: Sequence[Written], again: Again) -> Written:
     if size is not None and size < 0:
         raise UnwritableError("SUBSTRING (…, < 0)")
     parts = (whole(size),) if size is not None else ()
-    if start > 0:
-        return Written(call("substring", text, whole(start), *parts), Kind.TEXT)
-    first = _sum(call("greatest", _less(call("length", again(text)), whole(-start)), whole(0)), whole(1))
-    return Written(call("substring", text, first, *parts), Kind.TEXT)
+    return Written(call("substring", text, whole(start), *parts), Kind.TEXT)
 
 
 def _trimmed(side: str) -> Scalar:
@@ -295,8 +292,9 @@ def difference(late: Written, early: Written, unit: str, again: Again) -> Writte
     if unit == "day":
         return Written(call("datediff", day(late), day(early)), Kind.INTEGER)
     if unit == "week":
-        weeks = [cast(rounded_time(one, "week").node, "DATE") for one in (late, early)]
-        return Written(paren(exp.IntDiv(this=call("datediff", *weeks), expression=whole(7))), Kind.INTEGER)
+        # Whole weeks between, not the Mondays that are crossed.
+        days = call("datediff", day(late), day(early))
+        return Written(paren(exp.IntDiv(this=days, expression=whole(7))), Kind.INTEGER)
     if unit == "hour":
         hours = [rounded_time(one, "hour").node for one in (early, late)]
         return Written(call("timestampdiff", exp.Var(this="HOUR"), *hours), Kind.INTEGER)

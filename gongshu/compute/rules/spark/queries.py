@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from gongshu.compute.rules.spark import aggregates
-from gongshu.compute.rules.spark.expressions import Scope, only, write
+from gongshu.compute.rules.spark.expressions import CONTROL, Scope, only, write
 from gongshu.compute.rules.spark.kinds import Columns, UnwritableError, column, widest
 from gongshu.compute.rules.terms import quoted
 
@@ -75,6 +75,8 @@ class QueryWriter:
                 continue
             inner = part.this if isinstance(part, exp.Alias) else part
             written, name = write(scope, inner), part.alias_or_name
+            if CONTROL.search(name):
+                raise UnwritableError("AS (name with a control character)")
             columns[name] = written.kind
             items.append(exp.Alias(this=written.node, alias=quoted(name)))
         made.set("expressions", items)
