@@ -31,6 +31,7 @@ from gongshu.compute.types import (
     PrivacyBudget,
     ProgramInput,
     Stage,
+    StatementParameter,
     VerificationDefinition,
     VerificationField,
 )
@@ -38,6 +39,7 @@ from gongshu.compute.types import (
 router = APIRouter(tags=["compute"])
 
 SQL_CHARS_MAX = 20_000
+PARAMETER_CHARS_MAX = 1_000
 PROGRAM_CHARS_MAX = 1_000_000
 SYNTHETIC_ROWS_MAX = 1_000
 
@@ -65,10 +67,24 @@ By = Annotated[Actor, Depends(actor_of)]
 Asked = Annotated[PageRequest, Depends(page_of)]
 
 
+class ParameterText(BaseModel):
+    """A value for ``$name`` of a statement, or for the n-th ``?`` (then the name is n), with its declared type."""
+
+    name: str = Field(max_length=63)
+    data_type: DataType
+    value: str = Field(max_length=PARAMETER_CHARS_MAX)
+    characters_max: int = Field(default=100, ge=1, le=PARAMETER_CHARS_MAX)
+
+
 class Statement(BaseModel):
-    """One governed statement."""
+    """One governed statement, with the values of its parameters."""
 
     sql: str = Field(max_length=SQL_CHARS_MAX)
+    parameters: list[ParameterText] = Field(default=[], max_length=100)
+
+    def values(self) -> tuple[StatementParameter, ...]:
+        """Return the parameters as the service takes them."""
+        return tuple(StatementParameter(p.name, p.data_type, p.value, p.characters_max) for p in self.parameters)
 
 
 class SqlJob(Statement):
@@ -228,7 +244,7 @@ def _rows(found: tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]) -> RowsTex
 )
 def explain(site: Here, actor: By, entitlement_id: str, body: Statement) -> ExplanationText:
     """Ask the gate about a statement. Nothing runs."""
-    return _explanation(service.explain(site, actor, EntitlementId(entitlement_id), body.sql))
+    return _explanation(service.explain(site, actor, EntitlementId(entitlement_id), body.sql, body.values()))
 
 
 @router.post(
@@ -236,7 +252,7 @@ def explain(site: Here, actor: By, entitlement_id: str, body: Statement) -> Expl
 )
 def try_on_synthetic(site: Here, actor: By, entitlement_id: str, body: Statement) -> RowsText:
     """Run a statement on synthetic rows, thresholds included."""
-    return _rows(service.try_on_synthetic(site, actor, EntitlementId(entitlement_id), body.sql))
+    return _rows(service.try_on_synthetic(site, actor, EntitlementId(entitlement_id), body.sql, body.values()))
 
 
 @router.get(
@@ -257,7 +273,8 @@ def synthetic_rows(  # noqa: PLR0917 - parameters of the route
 )  # fmt: skip
 def submit_sql(site: Here, actor: By, entitlement_id: str, body: SqlJob) -> Job:
     """Submit a statement to be run on real data; the result goes into quarantine."""
-    return service.submit_sql(site, actor, EntitlementId(entitlement_id), body.title, body.sql, body.engine)
+    entitlement = EntitlementId(entitlement_id)
+    return service.submit_sql(site, actor, entitlement, body.title, body.sql, body.engine, body.values())
 
 
 @router.post(

@@ -31,13 +31,17 @@ def _told(found: Explanation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def sql_explain(site: Site, entitlement_id: str, sql: str, *, as_json: bool = False) -> int:
+def sql_explain(
+    site: Site, entitlement_id: str, sql: str, parameters: tuple[str, ...] = (), *, as_json: bool = False
+) -> int:
     """Print the decision with lineage and rewritten SQL, or every reason with its fix; return 0 only when permitted.
 
-    ``as_json`` prints everything as one object, with the lineage as facets of OpenLineage.
+    ``parameters`` are written ``name: type(limit) = value``. ``as_json`` prints everything as one object, with the lineage
+    as facets of OpenLineage.
     """
     try:
-        found = service.explain(site, SYSTEM, EntitlementId(entitlement_id), sql)
+        given = service.read_parameters(parameters).value_or_raise()
+        found = service.explain(site, SYSTEM, EntitlementId(entitlement_id), sql, given)
     except Refused as refused:
         for reason in refused.reasons:
             print(f"{reason.code}: {reason.what.zh} {reason.what.en}")
@@ -72,6 +76,15 @@ def sql_explain(site: Site, entitlement_id: str, sql: str, *, as_json: bool = Fa
             print(f"\n-- {stage.name}\n{stage.sql};")
         if written.sql:
             print(f"\n{written.sql};")
+    return 0
+
+
+def sql_submit(  # noqa: PLR0917 - what is submitted
+    site: Site, actor: Actor, entitlement_id: str, title: str, sql: str, parameters: tuple[str, ...]
+) -> int:  # fmt: skip
+    """Submit a statement to be run on real data and print the id of the job."""
+    given = service.read_parameters(parameters).value_or_raise()
+    print(service.submit_sql(site, actor, EntitlementId(entitlement_id), title, sql, parameters=given).id)
     return 0
 
 

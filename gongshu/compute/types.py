@@ -159,6 +159,19 @@ class GovernedQuery:
 
 
 @dataclass(frozen=True)
+class StatementParameter:
+    """A value for ``$name`` of a statement (``?`` are named by their place: ``1``, ``2`` …), with its declared type.
+
+    ``value`` is written as text: dates as ``2024-01-31``, truth as ``true``; at most ``characters_max`` characters.
+    """
+
+    name: str
+    data_type: DataType
+    value: str
+    characters_max: int
+
+
+@dataclass(frozen=True)
 class DerivedColumn:
     """A column of a derived relation and the uses that its sources leave it. ``data_type`` is empty for NULL."""
 
@@ -521,6 +534,7 @@ class JobPlan:
     joint: JointTask | None = None
     program: Program | None = None
     engine: Engine = Engine.DUCKDB  # ``query`` is written in its dialect
+    parameters: tuple[StatementParameter, ...] = ()  # with their values: they are in ``query`` as literals
 
     @property
     def digest(self) -> str:

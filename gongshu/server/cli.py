@@ -16,7 +16,7 @@ from gongshu.base.decisions import Reason, Refused
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import demo
-from gongshu.server.joint import joint_commands
+from gongshu.server.joint import acting, joint_commands
 from gongshu.server.migrate import open_site
 from gongshu.server.problems import EXIT_CODE_OF, leading_kind
 from gongshu.server.python import python_commands
@@ -82,7 +82,14 @@ def _sql_explain(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli as compute_cli  # noqa: PLC0415
 
     sql = args.sql if args.sql != "-" else sys.stdin.read()
-    return compute_cli.sql_explain(open_site(settings), args.entitlement, sql, as_json=args.json)
+    return compute_cli.sql_explain(open_site(settings), args.entitlement, sql, tuple(args.param), as_json=args.json)
+
+
+def _sql_submit(settings: Settings, args: argparse.Namespace) -> int:
+    from gongshu.compute import cli as compute_cli  # noqa: PLC0415
+
+    sql = args.sql if args.sql != "-" else sys.stdin.read()
+    return compute_cli.sql_submit(*acting(settings), args.entitlement, args.title, sql, tuple(args.param))
 
 
 def _token(settings: Settings, args: argparse.Namespace) -> int:
@@ -140,6 +147,16 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("sql", help="the statement, or - for standard input")
     explain.add_argument("--json", action="store_true", help="print one JSON object, lineage as OpenLineage facets")
     explain.set_defaults(run=_sql_explain)
+    submit = sql.add_parser("submit", help="run a statement on real data; the result waits for review 提交语句")
+    submit.add_argument("entitlement", help="id of the entitlement")
+    submit.add_argument("sql", help="the statement, or - for standard input")
+    submit.add_argument("--title", required=True, help="title of the job")
+    submit.set_defaults(run=_sql_submit)
+    for part in (explain, submit):
+        part.add_argument(
+            "--param", action="append", default=[], metavar="NAME:TYPE(LIMIT)=VALUE",
+            help="a value for $NAME, or for the n-th ? (then NAME is n); several times for several",
+        )  # fmt: skip
     sub = command("token", _token, "make a token for the command line and the API 生成命令行和接口令牌")
     sub.add_argument("login", help="whose token; the password is asked for, or read from standard input")
     sub.add_argument("--days", type=int, default=7, help="how long it is good (default 7)")

@@ -195,7 +195,7 @@ REFUSED = [
     ("SELECT all_date + INTERVAL 9999999 YEAR FROM people", {"function-arguments"}),
     ("SELECT reveal_text || 5 FROM people", {"function-arguments"}),
     ("SELECT reveal_text COLLATE nocase FROM people", {"function-unknown"}),
-    ("SELECT $1", {"construct-refused"}),
+    ("SELECT $1", {"parameter-unknown"}),
     ("SELECT 1e5", {"construct-refused"}),
     ("SELECT 'a\0b'", {"construct-refused"}),
     ("SELECT log(3, all_int) FROM people", {"function-unknown"}),

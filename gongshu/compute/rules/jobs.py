@@ -17,6 +17,7 @@ from gongshu.compute.types import (
     JobStatus,
     JointAgreement,
     OutputFile,
+    StatementParameter,
     VerificationDefinition,
 )
 from gongshu.policies.types import Thresholds
@@ -72,11 +73,12 @@ def decide_title(title: str) -> Decision[str]:
 
 def plan_query(  # noqa: PLR0917 - the parts of a plan
     entitlement: Ref, sql: str, query: GovernedQuery, inputs: tuple[Ref, ...], thresholds: Thresholds,
-    engine: Engine = Engine.DUCKDB,
+    engine: Engine = Engine.DUCKDB, parameters: tuple[StatementParameter, ...] = (),
 ) -> JobPlan:  # fmt: skip
-    """Freeze a permitted statement, written for its engine: code and inputs by digest."""
+    """Freeze a permitted statement, written for its engine: code, parameters and inputs by digest."""
     return JobPlan(
-        JobKind.SQL, entitlement, sql, sha256_hex(sql.encode()), inputs, query, None, thresholds, LIMITS, engine=engine
+        JobKind.SQL, entitlement, sql, sha256_hex(sql.encode()), inputs, query, None, thresholds, LIMITS, engine=engine,
+        parameters=parameters,
     )  # fmt: skip
 
 

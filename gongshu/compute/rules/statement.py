@@ -2,6 +2,7 @@
 
 from gongshu.base.decisions import Decision, Denied, Permitted
 from gongshu.compute.rules import differences, noise
+from gongshu.compute.rules.parameters import check_used, literals, numbered
 from gongshu.compute.rules.parsing import CHARACTERS_MAX, parse_query, with_derived
 from gongshu.compute.rules.refusals import (
     NOISE_ROWS,
@@ -14,28 +15,42 @@ from gongshu.compute.rules.relations import Selected, lineage_of
 from gongshu.compute.rules.scopes import Demands, Gate, Source, TooLargeError, fold
 from gongshu.compute.rules.selects import read_query
 from gongshu.compute.rules.terms import Findings, Term, let_go, written_sql
-from gongshu.compute.types import ColumnLineage, DerivedRelation, GovernedQuery, Projection, Relation
+from gongshu.compute.types import (
+    ColumnLineage,
+    DerivedRelation,
+    GovernedQuery,
+    Projection,
+    Relation,
+    StatementParameter,
+)
 from gongshu.policies.types import Thresholds, Use
 
 REASONS_MAX = 40
 
 
 def decide_query(
-    relations: tuple[Relation, ...], limits: Thresholds, sql: str, derived: tuple[DerivedRelation, ...] = ()
+    relations: tuple[Relation, ...],
+    limits: Thresholds,
+    sql: str,
+    derived: tuple[DerivedRelation, ...] = (),
+    parameters: tuple[StatementParameter, ...] = (),
 ) -> Decision[GovernedQuery]:
     """Permit one statement over ``relations`` and return how it is run, or every reason against it.
 
-    ``derived`` are queries with names that the statement may read like relations.
+    ``derived`` are queries with names that the statement may read like relations. ``parameters`` are the values of
+    ``$name``, or of ``?`` by place (``1``, ``2`` …); each is decided as the literal that it is.
 
     Fails closed: whatever cannot be read, bound or written again is refused.
     """
     findings = Findings()
-    tree = parse_query(findings, sql)
+    tree = parse_query(findings, numbered(findings, sql))
+    given = literals(findings, parameters)
     if tree is None:
         return Denied(tuple(findings.reasons))
-    gate = Gate({fold(r.name): r for r in relations}, limits, findings)
+    gate = Gate({fold(r.name): r for r in relations}, limits, findings, parameters=given)
     try:
         source = read_query(gate, {}, with_derived(findings, tree, derived))
+        check_used(gate)
         _check_outputs(gate, source)
         if not findings.reasons:
             query = _write(gate, source)

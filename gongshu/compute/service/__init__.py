@@ -18,7 +18,7 @@ from gongshu.compute.service.agreeing import (
 )
 from gongshu.compute.service.budgets import BudgetStatement, can_add_noise, read_budget
 from gongshu.compute.service.deriving import create_derived, drop_derived, list_derived
-from gongshu.compute.service.governing import explain
+from gongshu.compute.service.governing import explain, read_parameters
 from gongshu.compute.service.programs import Submission, program_columns, submit_python, try_python
 from gongshu.compute.service.reading import (
     get_job,
@@ -77,6 +77,7 @@ __all__ = [
     "propose_joint",
     "read_budget",
     "read_letter",
+    "read_parameters",
     "run_job",
     "run_joint_again",
     "stop_under_in",

@@ -13,17 +13,26 @@ from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ResourceVersion
 from gongshu.compute import store
 from gongshu.compute.rules import decide_query
+from gongshu.compute.rules import parameters as parameter_rules
 from gongshu.compute.rules.engines import queries_of_engines
 from gongshu.compute.rules.lineage import column_lineage_facet
 from gongshu.compute.rules.projections import row_condition
 from gongshu.compute.rules.refusals import RESOURCE_WITHOUT_VERSION
 from gongshu.compute.service import budgets
-from gongshu.compute.types import DerivedRelation, Explanation, GovernedQuery, Relation, RelationColumn
+from gongshu.compute.types import (
+    DerivedRelation,
+    Explanation,
+    GovernedQuery,
+    Relation,
+    RelationColumn,
+    StatementParameter,
+)
 from gongshu.policies.types import Thresholds
 from gongshu.registry import service as registry
 from gongshu.scenarios import service as scenarios
 from gongshu.scenarios.types import Entitlement, ResourceEntitlement
 
+Parameters = tuple[StatementParameter, ...]
 ID_CHARS_MAX = 80
 
 
@@ -92,7 +101,12 @@ def _relation(resource: ResourceEntitlement, version: ResourceVersion) -> Relati
 
 
 def decide_sql_in(
-    tx: Transaction, site: Site, entitlement: Entitlement | None, entitlement_id: str, sql: str
+    tx: Transaction,
+    site: Site,
+    entitlement: Entitlement | None,
+    entitlement_id: str,
+    sql: str,
+    parameters: Parameters = (),
 ) -> tuple[Decision[GovernedQuery], Governed | None]:
     """Ask the gate about a statement of the entitlement's developer."""
     if entitlement is None:
@@ -100,13 +114,13 @@ def decide_sql_in(
     governed = govern_in(tx, site, entitlement)
     if isinstance(governed, Denied):
         return governed, None
-    return decide_sql(governed.value, sql), governed.value
+    return decide_sql(governed.value, sql, parameters), governed.value
 
 
-def decide_sql(governed: Governed, sql: str) -> Decision[GovernedQuery]:
+def decide_sql(governed: Governed, sql: str, parameters: Parameters = ()) -> Decision[GovernedQuery]:
     """Ask the gate; deny too when a row filter of a relation that the statement reads cannot be applied."""
     noise = budgets.decide_noise(governed.thresholds)
-    decision = decide_query(governed.relations, governed.thresholds, sql, governed.derived)
+    decision = decide_query(governed.relations, governed.thresholds, sql, governed.derived, parameters)
     if isinstance(decision, Denied) or isinstance(noise, Denied):
         return Denied(decision.reasons + noise.reasons)
     used = {projection.relation for projection in decision.value.projections}
@@ -115,7 +129,14 @@ def decide_sql(governed: Governed, sql: str) -> Decision[GovernedQuery]:
     return Denied(reasons) if reasons else decision
 
 
-def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -> Explanation:
+def read_parameters(texts: tuple[str, ...]) -> Decision[Parameters]:
+    """Read the parameters of a statement, each written ``name: type(limit) = value``."""
+    return parameter_rules.read_parameters(texts)
+
+
+def explain(
+    site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str, parameters: Parameters = ()
+) -> Explanation:
     """Say whether the gate permits ``sql``, with lineage and rewritten SQL, or every reason against it.
 
     Nothing runs. The log keeps the digest of the statement and the codes of the reasons. The platform itself (the
@@ -125,7 +146,7 @@ def explain(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -
         access.require(actor, Permission.DEVELOP_SQL_EXPLAIN)
     with site.db.transaction() as tx:
         entitlement = find_entitlement_in(tx, actor, entitlement_id)
-        decision, governed = decide_sql_in(tx, site, entitlement, entitlement_id, sql)
+        decision, governed = decide_sql_in(tx, site, entitlement, entitlement_id, sql, parameters)
         audit.record(
             tx, site, actor=actor, action="sql.explain", subject=named(entitlement_id, entitlement), decision=decision,
             facts={"code_digest": sha256_hex(sql.encode())},

@@ -13,7 +13,15 @@ from gongshu.compute import store
 from gongshu.compute.rules import jobs, verification
 from gongshu.compute.service import budgets
 from gongshu.compute.service.clusters import choose_engine
-from gongshu.compute.service.governing import Governed, decide_sql, find_entitlement_in, govern_in, named, unknown
+from gongshu.compute.service.governing import (
+    Governed,
+    Parameters,
+    decide_sql,
+    find_entitlement_in,
+    govern_in,
+    named,
+    unknown,
+)
 from gongshu.compute.types import Engine, Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
 from gongshu.scenarios.types import Entitlement
 
@@ -26,15 +34,21 @@ def _no_bar(_tx: Transaction, entitlement: Entitlement) -> Decision[Entitlement]
 
 
 def submit_sql(  # noqa: PLR0917 - as the room offers it
-    site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, sql: str, engine: Engine | None = None
+    site: Site,
+    actor: Actor,
+    entitlement_id: EntitlementId,
+    title: str,
+    sql: str,
+    engine: Engine | None = None,
+    parameters: Parameters = (),
 ) -> Job:
     """Submit one governed statement to be run on real data. A statement that the gate refuses is audited and raised.
 
-    Without ``engine`` the amount of data decides: beyond a dated parameter it runs on Spark, where Spark is configured.
+    ``parameters`` are frozen with the statement. Without ``engine`` the amount of data decides: beyond a dated parameter it runs on Spark, where Spark is configured.
     """
 
     def plan(governed: Governed) -> Decision[JobPlan]:
-        decision = decide_sql(governed, sql)
+        decision = decide_sql(governed, sql, parameters)
         if isinstance(decision, Denied):
             return decision
         chosen = choose_engine(site, governed, decision.value, engine)
@@ -42,7 +56,8 @@ def submit_sql(  # noqa: PLR0917 - as the room offers it
             return chosen
         inputs = inputs_of(governed, tuple(p.relation for p in decision.value.projections))
         runs_on, query = chosen.value
-        return Permitted(jobs.plan_query(governed.entitlement.ref, sql, query, inputs, governed.thresholds, runs_on))
+        terms = governed.thresholds
+        return Permitted(jobs.plan_query(governed.entitlement.ref, sql, query, inputs, terms, runs_on, parameters))
 
     return submit(site, actor, entitlement_id, title, plan)
 

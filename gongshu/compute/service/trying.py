@@ -17,7 +17,15 @@ from gongshu.compute.rules import jobs, synthetic
 from gongshu.compute.rules import projections as written
 from gongshu.compute.rules.functions import WRITTEN_TYPES
 from gongshu.compute.rules.refusals import RELATION_UNKNOWN
-from gongshu.compute.service.governing import Governed, decide_sql_in, find_entitlement_in, govern_in, named, unknown
+from gongshu.compute.service.governing import (
+    Governed,
+    Parameters,
+    decide_sql_in,
+    find_entitlement_in,
+    govern_in,
+    named,
+    unknown,
+)
 from gongshu.compute.service.running import recipe
 from gongshu.compute.types import GovernedQuery, Projection
 
@@ -63,7 +71,9 @@ def _sketches(resource: Resource, version: ResourceVersion) -> tuple[synthetic.C
     return tuple(found)
 
 
-def try_on_synthetic(site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str) -> Rows:
+def try_on_synthetic(
+    site: Site, actor: Actor, entitlement_id: EntitlementId, sql: str, parameters: Parameters = ()
+) -> Rows:
     """Run a statement on synthetic rows through the gate and the sandboxed engine, thresholds included.
 
     Returns column names and up to ``SHOWN_ROWS_MAX`` rows. A statement that the gate refuses is audited and raised.
@@ -73,7 +83,7 @@ def try_on_synthetic(site: Site, actor: Actor, entitlement_id: EntitlementId, sq
         governed: list[Governed] = []
 
         def case() -> Decision[GovernedQuery]:
-            decision, found = decide_sql_in(tx, site, entitlement, entitlement_id, sql)
+            decision, found = decide_sql_in(tx, site, entitlement, entitlement_id, sql, parameters)
             governed.extend((found,) if found is not None else ())
             return decision
 

@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from gongshu.base.decisions import Denied
 from gongshu.base.ids import EntitlementId
 from gongshu.base.paging import PageRequest
 from gongshu.compute import service as compute
-from gongshu.compute.types import Engine, VerificationDefinition, VerificationField
+from gongshu.compute.types import Engine, Explanation, VerificationDefinition, VerificationField
 from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.console.statements import examples_for
@@ -53,17 +54,21 @@ def show_editor(request: Request, entitlement_id: EntitlementId) -> Response:
 @router.post("/entitlements/{entitlement_id}/explain")
 def explain(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Say what the gate thinks of a statement: permitted with lineage, or every reason against it."""
-    sql = form.text("sql", is_required=False)
-    explanation = compute.explain(site_of(request), actor_of(request), entitlement_id, sql) if sql else None
+    sql, given = form.text("sql", is_required=False), compute.read_parameters(form.lines("parameters"))
+    if isinstance(given, Denied):
+        return page(request, "explained.html", explanation=Explanation(permitted=False, query=None, reasons=given.reasons))
+    parameters = given.value
+    explanation = compute.explain(site_of(request), actor_of(request), entitlement_id, sql, parameters) if sql else None
     return page(request, "explained.html", explanation=explanation)
 
 
 @router.post("/entitlements/{entitlement_id}/try")
 def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Run a statement on synthetic rows and show the result."""
-    sql = form.text("sql")
+    sql, given = form.text("sql"), form.lines("parameters")
     form.check()
-    columns, rows = compute.try_on_synthetic(site_of(request), actor_of(request), entitlement_id, sql)
+    parameters = compute.read_parameters(given).value_or_raise()
+    columns, rows = compute.try_on_synthetic(site_of(request), actor_of(request), entitlement_id, sql, parameters)
     return page(request, "tried.html", columns=columns, rows=rows[:ROWS_SHOWN], total=len(rows))
 
 
@@ -71,8 +76,10 @@ def try_on_synthetic(request: Request, entitlement_id: EntitlementId, form: Fill
 def submit_sql(request: Request, entitlement_id: EntitlementId, form: Filled) -> Response:
     """Submit a statement to run on the real data."""
     title, sql, engine = form.text("title"), form.text("sql"), form.choice("engine", Engine)
+    given = form.lines("parameters")
     form.check()
-    job = compute.submit_sql(site_of(request), actor_of(request), entitlement_id, title, sql, engine)
+    parameters = compute.read_parameters(given).value_or_raise()
+    job = compute.submit_sql(site_of(request), actor_of(request), entitlement_id, title, sql, engine, parameters)
     return done(request, f"/jobs/{job.id}", "Submitted. Code and inputs are frozen by digest.")
 
 
