@@ -47,6 +47,33 @@ LIMIT_NOT_LITERAL = _gate(
     zh="{construct} 只能是非负整数常量。", en="{construct} takes a whole number written out.",
     fix_zh="例如 LIMIT 100。", fix_en="For example LIMIT 100.",
 )  # fmt: skip
+PARAMETER_UNKNOWN = _gate(
+    "parameter-unknown",
+    zh="参数 ${name} 没有声明。", en="The parameter ${name} is not declared.",
+    fix_zh="请声明它的类型、长度上限和值；已声明：{known}。", fix_en="Declare its type, length and value; declared: {known}.",
+)  # fmt: skip
+PARAMETER_UNUSED = _gate(
+    "parameter-unused",
+    zh="参数 {name} 在语句中没有用到。", en="The parameter {name} stands nowhere in the statement.",
+    fix_zh="请去掉它，或检查语句中的名称。", fix_en="Leave it out, or check its name in the statement.",
+)  # fmt: skip
+PARAMETER_REPEATED = _gate(
+    "parameter-repeated",
+    zh="参数 {name} 声明了两次。", en="The parameter {name} is declared twice.",
+    fix_zh="请删去一个。", fix_en="Remove one of them.",
+)  # fmt: skip
+PARAMETER_INVALID = _gate(
+    "parameter-invalid",
+    zh="参数 {name} 的值不符合声明的类型 {type} 或长度上限 {limit}。",
+    en="The value of the parameter {name} is no {type} of at most {limit} characters.",
+    fix_zh="日期写作 2024-01-31，时间写作 2024-01-31T08:00:00，布尔写作 true 或 false，数字不带分隔符。",
+    fix_en="Write dates as 2024-01-31, times as 2024-01-31T08:00:00, truth as true or false, numbers without separators.",
+)  # fmt: skip
+PARAMETER_UNREADABLE = _gate(
+    "parameter-unreadable",
+    zh="第 {number} 个参数无法解析。", en="The parameter number {number} cannot be read.",
+    fix_zh="写法：名称: 类型(长度上限) = 值；类型：{types}。", fix_en="Write name: type(length) = value; types: {types}.",
+)  # fmt: skip
 CONSTANT_OUT_OF_RANGE = _gate(
     "constant-out-of-range",
     zh="与列运算的常量超出允许范围（{function}）：过大或过小的常量会把算术变成条件。",

@@ -105,6 +105,8 @@ class Gate:
     findings: Findings = field(default_factory=Findings)
     demands: dict[str, Demands] = field(default_factory=dict)
     drafts: list[Draft] = field(default_factory=list)
+    parameters: dict[str, exp.Expression] = field(default_factory=dict)  # name → literal
+    parameters_used: set[str] = field(default_factory=set)
     made: int = 0
     steps: int = 0
     meanings: dict[int, tuple[exp.Expression, Callable[["Scope"], Term]]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from sqlglot import exp
 
 from gongshu.compute.rules.expressions import bind, value
+from gongshu.compute.rules.parameters import literal_of
 from gongshu.compute.rules.refusals import (
     CONSTRUCT_REFUSED,
     LIMIT_NOT_LITERAL,
@@ -111,6 +112,8 @@ def _whole(scope: Scope, node: exp.Expression | None, kind: type[exp.Expression]
         return ""
     if type(node) is kind and scope.gate.only(node, "expression"):
         literal = node.expression
+        if isinstance(literal, exp.Placeholder):
+            literal = literal_of(scope.gate, literal)
         if isinstance(literal, exp.Literal) and not literal.is_string and str(literal.this).isdigit():
             return str(int(literal.this))
     scope.gate.findings.add(LIMIT_NOT_LITERAL, construct=construct)
