@@ -73,7 +73,7 @@ ORGANISATIONS = (
 )  # fmt: skip
 
 
-def set_up_cast(site: Site) -> dict[str, Actor]:
+def set_up_cast(site: Site, organisations: tuple[Organisation, ...] = ORGANISATIONS) -> dict[str, Actor]:
     """Make the organisations and people of the demo, and return everybody as an actor, by login."""
     _, first = parties.bootstrap(
         site, name="云江市平台运维中心（模拟）", credit_code="12450000MA00000172", region="4500",
@@ -81,7 +81,7 @@ def set_up_cast(site: Site) -> dict[str, Actor]:
     )  # fmt: skip
     administrator = Actor(first.id, first.party, first.roles, first.name)
     actors = {ADMINISTRATOR_LOGIN: administrator}
-    for organisation in ORGANISATIONS:
+    for organisation in organisations:
         party = parties.create_party(
             site, administrator, party_id=organisation.id, name=organisation.name,
             credit_code=organisation.credit_code, roles=organisation.roles, region="4500",
