@@ -104,7 +104,18 @@ for number in range(3, 4096):
     except OSError: pass
 escaped(found) if found else sys.exit(1)""",
     ),
-    Hostile("standard input as a way out", "f = os.fstat(0)\nos.write(0, b'x')\nos.ftruncate(0, 0)\nsys.exit(1)"),
+    Hostile("standard input as a way out", "os.lseek(0, 0, 2)\nos.write(0, b'x')\nescaped()"),
+    Hostile("standard input as memory that no limit counts", "os.ftruncate(0, 1 << 22)\nescaped()"),
+    Hostile(
+        "a lock that another cell could feel",
+        "import fcntl\nfcntl.flock(open('/image/python/bin/python3', 'rb'), fcntl.LOCK_EX)\nescaped()",
+    ),
+    Hostile("a record lock", "import fcntl\nfcntl.lockf(open('/job/in/0.parquet', 'rb'), fcntl.LOCK_SH)\nescaped()"),
+    Hostile(
+        "a lease that holds up the host",
+        "import fcntl\nfcntl.fcntl(os.open('/job/in/0.parquet', os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK)\nescaped()",
+    ),
+    Hostile("which pages of a file others read", "escaped() if libc.mincore(0, 0, 0) == 0 else sys.exit(1)"),
 ]
 
 OUTBOX = [

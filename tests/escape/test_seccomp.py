@@ -61,7 +61,7 @@ def test_each_call_gets_the_answer_of_its_group(column, machine):
     known = {}
     for table, expected in ((ALLOWED, ALLOW), (REFUSED, fails(errno.EPERM)), (FATAL, KILL)):
         known |= {numbers[column]: expected for numbers in table.values() if numbers[column] is not None}
-    special = {ALLOWED[name][column] for name in ("clone", "ioctl", "prctl")}
+    special = {ALLOWED[name][column] for name in ("clone", "fcntl", "ioctl", "prctl")}
     for number in range(600):
         if number not in special:
             assert answer(program, identity, number) == known.get(number, fails(errno.ENOSYS)), number
@@ -87,6 +87,9 @@ def test_each_call_gets_the_answer_of_its_group(column, machine):
         ("ioctl", (0, 0x5412), fails(errno.ENOTTY)),  # TIOCSTI
         ("ioctl", (0, (1 << 32) | 0x5412), fails(errno.ENOTTY)),  # the same with rubbish above
         ("ioctl", (0, 0x541C), fails(errno.ENOTTY)),  # TIOCLINUX
+        ("fcntl", (3, 1030, 0), ALLOW),
+        ("fcntl", (3, 6, 0), ALLOW),  # F_SETLK: the inner filter takes it from programs
+        ("fcntl", (3, 1024, 0), fails(errno.EPERM)),  # F_SETLEASE
         ("prctl", (15,), ALLOW),
         ("prctl", (35,), fails(errno.EPERM)),  # PR_SET_MM
         ("prlimit64", (0,), ALLOW),
@@ -107,6 +110,11 @@ def test_the_inner_filter_takes_away_what_only_the_start_needed(column, machine)
     assert answer(program, identity, ALLOWED["prctl"][column], (22,)) == fails(errno.EPERM)
     assert answer(program, identity, ALLOWED["prctl"][column], (15,)) == ALLOW
     assert answer(program, identity, ALLOWED["read"][column]) == ALLOW
+    fcntl, locking = ALLOWED["fcntl"][column], seccomp.inner_filter(machine, may_lock=True)
+    assert answer(program, identity, fcntl, (3, 6)) == fails(errno.EPERM)  # F_SETLK
+    assert answer(program, identity, fcntl, (3, 3)) == ALLOW
+    assert answer(locking, identity, fcntl, (3, 6)) == ALLOW
+    assert answer(locking, identity, ALLOWED["execve"][column]) == fails(errno.EPERM)
     assert answer(program, 0x40000003, 20) == KILL
 
 

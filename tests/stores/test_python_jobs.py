@@ -83,11 +83,38 @@ def test_every_reason_against_a_program_is_told(settled):
     )
     assert sorted(refusal(lambda: submit(settled, given))) == [
         "program-column-closed", "program-column-unknown", "program-output-invalid", "program-output-invalid",
-        "program-relation-unknown", "program-unreadable",
+        "program-relation-unknown", "program-relation-unlinked", "program-unreadable",
     ]  # fmt: skip
     assert refusal(lambda: compute.submit_python(settled, STRANGER, ENTITLEMENT, "x", programs.COUNTED)) == [
         "not-found"
     ]
+
+
+def test_two_relations_are_read_together_only_where_each_may_be_joined(settled):
+    from gongshu.compute.rules.programs import decide_program
+    from gongshu.compute.service.programs import limits_of
+
+    firms = programs_relation("firms")
+    taxes = programs_relation("taxes")
+
+    def ask(*inputs):
+        decision = decide_program((firms, taxes), "pass", inputs, (), limits_of(settled))
+        return [(reason.code, dict(reason.facts)["relation"]) for reason in decision.reasons]
+
+    linked = ("信用代码", "地区")
+    assert ask(ProgramInput("firms", linked), ProgramInput("taxes", linked)) == []
+    assert ask(ProgramInput("firms", ("地区",))) == []
+    assert ask(ProgramInput("firms", linked), ProgramInput("taxes", ("地区",))) == [
+        ("program-relation-unlinked", "taxes")
+    ]
+
+
+def programs_relation(name):
+    from gongshu.base.ids import ResourceId
+    from gongshu.compute.types import Relation, RelationColumn
+
+    columns = tuple(RelationColumn(column, kind) for column, (kind, _, _) in governed_site.COLUMNS.items())
+    return Relation(name, ResourceId(f"resource-{name}"), columns, programs.policy())
 
 
 def test_only_so_many_programs_run_in_a_day(settled):

@@ -7,6 +7,7 @@ ended, nothing of it is left: the process namespace goes with it.
 """
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -28,6 +29,7 @@ WATCH_SECONDS = 0.05
 CHUNK_BYTES = 1 << 16
 INFO_BYTES_MAX = 4_096
 THREADS_MAX = 128
+SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
 INTERPRETER_BYTES = 512 << 20  # what interpreter and libraries may hold beside what a job is given
 
@@ -95,9 +97,11 @@ def _walls(cell: Cell) -> list[str]:
 
 
 def _memory_file(name: str, content: bytes) -> int:
-    handle = os.memfd_create(name)
+    """Return a file in memory that nobody can change or make larger."""
+    handle = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.write(handle, content)
     os.lseek(handle, 0, os.SEEK_SET)
+    fcntl.fcntl(handle, fcntl.F_ADD_SEALS, SEALS)
     return handle
 
 

@@ -31,6 +31,7 @@ INSIDE = "gongshu/compute/adapters/inside"
 SCRATCH_BYTES = 256 << 20
 INSPECTION_SECONDS = 120
 ANSWER_BYTES_MAX = 1 << 20
+OPERATORS_MAX = 200
 DEFENCES = ("declared-columns", "limits", "seccomp", "namespaces", "inspection")
 LINE_BREAKS = frozenset("\n\t")
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -199,4 +200,6 @@ def _measure(told: dict[str, object]) -> ModelMeasure:
     operators = told["operators"]
     if not isinstance(operators, list):
         raise TypeError
-    return ModelMeasure(tuple(str(one)[:60] for one in operators), int(str(told["numbers"])), int(str(told["texts"])))
+    return ModelMeasure(
+        tuple(str(one)[:60] for one in operators[:OPERATORS_MAX]), int(str(told["numbers"])), int(str(told["texts"]))
+    )

@@ -30,6 +30,7 @@ WALLS = "gongshu/compute/adapters/inside/walls.py"
 INSIDE = Path("/job")
 """Where projections, results and program lie in the cell."""
 RESULT = "result"
+TRACE = "trace.parquet"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Run:
     limits: JobLimits
     operators: tuple[str, ...]
     kept: Path | None = None  # a folder where noisy tables stay until the job is over; stages with noise need it
+    trace: tuple[str, Path] | None = None  # what the ledger keeps of the run: written query, and the file for it
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def start_line(module: str, folders: Sequence[str]) -> str:
 def _rules(*, is_isolated: bool) -> list[str]:
     """Return the filters that the process loads itself; in a cell the first one is loaded already."""
     try:
-        filters = [seccomp.inner_filter()] if is_isolated else [seccomp.entry_filter(), seccomp.inner_filter()]
+        inner = seccomp.inner_filter(may_lock=True)
+        filters = [inner] if is_isolated else [seccomp.entry_filter(), inner]
     except KeyError:
         return []
     return [rules.hex() for rules in filters]
@@ -83,6 +86,7 @@ def _request(query: GovernedQuery, run: Run, *, is_isolated: bool) -> bytes:
         "files": run.files,
         "outbox": str(INSIDE / "outbox" if is_isolated else run.outbox),
         "kept": [str(INSIDE / "kept" / path.name if is_isolated else path) for path in _kept(query, run)],
+        "trace": None if run.trace is None else [run.trace[0], str(INSIDE / TRACE if is_isolated else run.trace[1])],
         "operators": run.operators,
         "limits": {**asdict(run.limits), "threads": THREADS},
         "is_isolated": is_isolated,
@@ -111,6 +115,9 @@ def _cell(query: GovernedQuery, run: Run, request: bytes) -> Cell:
     mounts += [Mount(path, str(INSIDE / f"p{i}.parquet")) for i, path in enumerate(run.projections.values())]
     mounts += [Mount(ROOT / NOISE, str(INSIDE / NOISE))] if kept else []
     mounts += [Mount(path, str(INSIDE / "kept" / path.name), is_writable=True) for path in kept]
+    if run.trace is not None:
+        run.trace[1].touch(mode=0o600)
+        mounts.append(Mount(run.trace[1], str(INSIDE / TRACE), is_writable=True))
     for name in run.files:
         (run.outbox / name).touch(exist_ok=False)
         mounts.append(Mount(run.outbox / name, str(INSIDE / "outbox" / name), is_writable=True))

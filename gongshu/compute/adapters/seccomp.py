@@ -32,6 +32,10 @@ TERMINAL_QUERIES = (
     0x5450,
     0x5451,
 )  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
+LOCKS = (5, 6, 7)  # F_GETLK, F_SETLK, F_SETLKW
+FILE_CONTROLS = (0, 1, 2, 3, 4, *LOCKS, 1030, 1032, 1034)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, locks, F_DUPFD_CLOEXEC, F_GETPIPE_SZ, F_GET_SEALS: no lease, no signal."""
+SET_SECCOMP = 22
 PROCESS_CONTROLS = (1, 2, 3, 15, 16, 22, 38, 39, 0x53564D41)
 """PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS,
 PR_GET_NO_NEW_PRIVS, PR_SET_VMA."""
@@ -78,6 +82,7 @@ def _conditions() -> dict[str, list[Step]]:
             _argument(3), (MASK, 0, 0, SHARED_ANONYMOUS), (JUMP_EQUAL, 0, 1, SHARED_ANONYMOUS), denied,
             (RETURN, 0, 0, ALLOW),
         ],
+        "fcntl": _one_of(1, FILE_CONTROLS, denied),
         "ioctl": _one_of(1, TERMINAL_QUERIES, _fail(errno.ENOTTY)),
         "prctl": _one_of(0, PROCESS_CONTROLS, denied),
         "prlimit64": _one_of(0, (0,), denied),  # its own limits only
@@ -123,20 +128,24 @@ def entry_filter(machine: str = "") -> bytes:
     return _written([*steps, _fail(errno.ENOSYS)])
 
 
-def inner_filter(machine: str = "") -> bytes:
+def inner_filter(machine: str = "", *, may_lock: bool = False) -> bytes:
     """Return the program that the interpreter loads before it runs what it was given: no other program, no other filter.
 
-    It is laid over the first one; the kernel takes the stricter answer of the two.
+    It is laid over the first one; the kernel takes the stricter answer of the two. ``may_lock``: the engine locks the files
+    that it writes. A program may not: a lock on a file that several cells read would be felt in all of them.
     """
     machine = machine or platform.machine()
     column = MACHINES[machine][1]
+    denied, allowed = _fail(errno.EPERM), (RETURN, 0, 0, ALLOW)
+    refused_values = {"prctl": (0, (SET_SECCOMP,)), **({} if may_lock else {"fcntl": (1, LOCKS)})}
     steps = _head(machine)
     for name in ("execve", "seccomp"):
         number = _number(ALLOWED, name, column)
         if number is not None:
-            steps += _case(number, [_fail(errno.EPERM)])
-    prctl = _number(ALLOWED, "prctl", column)
-    if prctl is not None:
-        set_seccomp = [_argument(0), (JUMP_EQUAL, 0, 1, 22), _fail(errno.EPERM), (RETURN, 0, 0, ALLOW)]
-        steps += _case(prctl, set_seccomp)
-    return _written([*steps, (RETURN, 0, 0, ALLOW)])
+            steps += _case(number, [denied])
+    for name, (argument, values) in refused_values.items():
+        number = _number(ALLOWED, name, column)
+        if number is not None:
+            tests = [step for value in values for step in ((JUMP_EQUAL, 0, 1, value), denied)]
+            steps += _case(number, [_argument(argument), *tests, allowed])
+    return _written([*steps, allowed])

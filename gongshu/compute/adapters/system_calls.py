@@ -15,7 +15,7 @@ ALLOWED: Numbers = {
     "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None),
     "readlinkat": (267, 78), "getdents64": (217, 61), "getcwd": (79, 17), "chdir": (80, 49), "fcntl": (72, 25),
     "ftruncate": (77, 46), "truncate": (76, 45), "fallocate": (285, 47), "fsync": (74, 82), "fdatasync": (75, 83),
-    "fadvise64": (221, 223), "sync_file_range": (277, 84), "flock": (73, 32), "dup": (32, 23), "dup2": (33, None),
+    "fadvise64": (221, 223), "sync_file_range": (277, 84), "dup": (32, 23), "dup2": (33, None),
     "dup3": (292, 24), "pipe": (22, None), "pipe2": (293, 59), "mkdir": (83, None), "mkdirat": (258, 34),
     "rmdir": (84, None), "unlink": (87, None), "unlinkat": (263, 35), "rename": (82, None), "renameat": (264, 38),
     "renameat2": (316, 276), "umask": (95, 166), "utimensat": (280, 88), "copy_file_range": (326, 285),
@@ -24,7 +24,7 @@ ALLOWED: Numbers = {
     "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
     "epoll_pwait2": (441, 441), "eventfd": (284, None), "eventfd2": (290, 19), "timerfd_create": (283, 85),
     "timerfd_settime": (286, 86), "timerfd_gettime": (287, 87), "mmap": (9, 222), "munmap": (11, 215),
-    "mremap": (25, 216), "mprotect": (10, 226), "madvise": (28, 233), "brk": (12, 214), "mincore": (27, 232),
+    "mremap": (25, 216), "mprotect": (10, 226), "madvise": (28, 233), "brk": (12, 214),
     "msync": (26, 227), "membarrier": (324, 283), "futex": (202, 98), "set_robust_list": (273, 99),
     "get_robust_list": (274, 100), "set_tid_address": (218, 96), "rseq": (334, 293), "arch_prctl": (158, None),
     "clone": (56, 220), "exit": (60, 93), "exit_group": (231, 94), "rt_sigaction": (13, 134),
@@ -47,6 +47,7 @@ ALLOWED: Numbers = {
 
 # What ordinary libraries try and do without: other processes, sockets, links, rights, shared memory.
 REFUSED: Numbers = {
+    "flock": (73, 32),
     "fork": (57, None), "vfork": (58, None), "execveat": (322, 281), "socket": (41, 198), "socketpair": (53, 199),
     "connect": (42, 203), "accept": (43, 202), "accept4": (288, 242), "bind": (49, 200), "listen": (50, 201),
     "sendto": (44, 206), "recvfrom": (45, 207), "sendmsg": (46, 211), "recvmsg": (47, 212), "sendmmsg": (307, 269),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from gongshu.access.types import Actor
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, Reason, rule
 from gongshu.base.digest import Ref, sha256_hex
-from gongshu.compute.rules.jobs import OVERSIGHT
+from gongshu.compute.rules.jobs import OVERSIGHT, SYNTHETIC_LIMITS
 from gongshu.compute.types import (
     Job,
     JobKind,
@@ -64,6 +64,13 @@ PROGRAM_COLUMN_CLOSED = rule(
     fix_zh="请从申报中去掉该列；或请供数单位增加缺少的用途；或改用受控查询。",
     fix_en="Leave the column out, ask the supplier for the uses it lacks, or say it in governed SQL.", law=SPECIFICATION,
 )  # fmt: skip
+PROGRAM_RELATION_UNLINKED = rule(
+    "program-relation-unlinked", Kind.FORBIDDEN,
+    zh="程序读取不止一个资源，而资源 {relation} 没有申报任何可关联的列：程序可能用其他列把两者对应起来。",
+    en="The program reads several relations and declares no column of {relation} that may be joined on: it could link by others.",
+    fix_zh="请同时申报该资源的一个可关联列（以假名提供），或者每个作业只读一个资源。",
+    fix_en="Declare a column of it with the use join (it comes as a pseudonym), or read one relation per job.", law=SPECIFICATION,
+)  # fmt: skip
 PROGRAM_OUTPUT_INVALID = rule(
     "program-output-invalid", Kind.INVALID, zh="输出文件 {output} 不能申报（最多 {limit} 个，文件名不重复）。",
     en="The output {output} cannot be declared (at most {limit}, each name once).",
@@ -107,6 +114,8 @@ def decide_program(
             reasons.append(PROGRAM_RELATION_UNKNOWN.because(relation=one.relation, known=there))
             continue
         reasons += _column_faults(relation, one.columns)
+        if len(inputs) > 1 and not any(Use.JOIN in relation.policy.of(name).uses for name in one.columns):
+            reasons.append(PROGRAM_RELATION_UNLINKED.because(relation=relation.name))
         found.append(_projection(relation, one.columns))
     return Denied(tuple(reasons)) if reasons else Permitted(tuple(found))
 
@@ -188,6 +197,15 @@ def job_limits(limits: ProgramLimits) -> JobLimits:
     return JobLimits(
         limits.memory_bytes_max, limits.runtime_seconds_max, limits.output_rows_max, limits.output_bytes_max
     )
+
+
+def trial_limits(limits: ProgramLimits) -> JobLimits:
+    """Return what a trial on synthetic rows may use: somebody waits for it."""
+    full, short = job_limits(limits), SYNTHETIC_LIMITS
+    return JobLimits(
+        min(full.memory_bytes_max, short.memory_bytes_max), min(full.runtime_seconds_max, short.runtime_seconds_max),
+        min(full.output_rows_max, short.output_rows_max), min(full.output_bytes_max, short.output_bytes_max),
+    )  # fmt: skip
 
 
 def count_recent(jobs: tuple[Job, ...], now: datetime) -> int:

@@ -138,7 +138,7 @@ def _try(  # noqa: PLR0917 - what a trial is made of
     relations = write_synthetic(site, governed, wanted, sketches, place)
     outbox = place / "outbox"
     outcome = programs.run_program(programs.ProgramRun(
-        image, given.code, relations, given.outputs, rules.job_limits(limits), limits.printed_bytes_max, place, outbox
+        image, given.code, relations, given.outputs, rules.trial_limits(limits), limits.printed_bytes_max, place, outbox
     ))  # fmt: skip
     if outcome.code:
         where = f" ({outcome.output})" if outcome.output else ""
