@@ -55,6 +55,5 @@ def make_home(home: Path, enterprises: int, issued_at: datetime) -> ProductId:
     )  # fmt: skip
     snapshot = Snapshot(1, issued_at, AGE_SECONDS_MAX, (contract,), (product,))
     seed = keys.secret("snapshot-signing")
-    adapters.write_atomically(adapters.public_key_path(home), adapters.public_key_of(seed))
-    adapters.write_atomically(adapters.snapshot_path(home), adapters.sign_snapshot(snapshot, seed))
+    adapters.write_snapshot(home, snapshot, seed)
     return PRODUCT

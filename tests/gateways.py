@@ -110,8 +110,7 @@ class World:
     def write(self, snapshot: Snapshot) -> None:
         """Sign and write a snapshot."""
         seed = self.keys.secret("snapshot-signing")
-        adapters.write_atomically(adapters.public_key_path(self.home), adapters.public_key_of(seed))
-        adapters.write_atomically(adapters.snapshot_path(self.home), adapters.sign_snapshot(snapshot, seed))
+        adapters.write_snapshot(self.home, snapshot, seed)
 
     def records(self) -> list:
         """Return every usage record that is on disk, in order."""

@@ -128,6 +128,18 @@ def rows(tx: Transaction, start: int, count: int) -> list[EntryRow]:
     return found
 
 
+def subjects_since(tx: Transaction, start: int, kinds: Collection[str]) -> list[tuple[str, str]]:
+    """Return kind and id of what permitted entries from ``start`` on were about, of these kinds, once each, in order."""
+    statement = (
+        select(ENTRIES.c.subject_kind, ENTRIES.c.subject_id)
+        .where(ENTRIES.c.sequence >= start)
+        .where(ENTRIES.c.outcome != Outcome.DENIED.value)
+        .where(ENTRIES.c.subject_kind.in_(sorted(kinds)))
+        .order_by(ENTRIES.c.sequence)
+    )
+    return list(dict.fromkeys((str(row[0]), str(row[1])) for row in tx.execute(statement)))
+
+
 def kept_origins(tx: Transaction, wanted: list[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
     """Return those of ``wanted`` (kind, id, entry id) that are kept."""
     columns = (ORIGINS.c.origin_kind, ORIGINS.c.origin_id, ORIGINS.c.entry_id)

@@ -13,7 +13,7 @@ from gongshu.access.types import Actor
 from gongshu.base.days import Period
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted, Reason, decide, rule
 from gongshu.compute.types import VerificationDefinition
-from gongshu.delivery.types import ApiKey, Snapshot, SnapshotContract
+from gongshu.delivery.types import ApiKey, SnapshotContract, SnapshotHead
 from gongshu.metering.types import ANSWERED, ResultCode
 from gongshu.products.types import Contract, ContractStatus
 
@@ -126,6 +126,11 @@ SNAPSHOT_TOO_OLD = rule(
     en="The gateway's policy snapshot is too old to know what is still permitted.",
     fix_zh="请稍后重试；持续出现请联系平台。", fix_en="Try again later; tell the platform if it goes on.",
 )  # fmt: skip
+SNAPSHOT_DAMAGED = rule(
+    "snapshot-damaged", Kind.UNAVAILABLE, zh="网关的策略快照有一部分缺失或损坏。",
+    en="A part of the gateway's policy snapshot is missing or damaged.",
+    fix_zh="请稍后重试；平台会重新发布快照。", fix_en="Try again later; the platform publishes it anew.",
+)  # fmt: skip
 PRODUCT_UNAVAILABLE = rule(
     "product-unavailable", Kind.UNAVAILABLE, zh="该产品的文件暂不可用。", en="The product's file is not available now.",
     fix_zh="请稍后重试；持续出现请联系平台。", fix_en="Try again later; tell the platform if it goes on.",
@@ -162,7 +167,7 @@ NDI_CODES: dict[str, int] = {
     "key-missing": 12001, "key-unknown": 12001, "purpose-not-agreed": 12001, "contract-not-yet": 12001,
     "contract-expired": 12002, "contract-stopped": 12002, "grant-ended": 12002,
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
-    "snapshot-too-old": 12005, "disk-full": 12005, "disk-failed": 12005,
+    "snapshot-too-old": 12005, "snapshot-damaged": 12005, "disk-full": 12005, "disk-failed": 12005,
     "calls-used-up": 12007, "calls-used-up-today": 12008, "too-many-per-second": 12010, "gateway-busy": 12010,
     "call-failed": 13000,
 }  # fmt: skip
@@ -218,14 +223,14 @@ def stop_code(reasons: tuple[Reason, ...]) -> str:
     return (ended or ["contract-stopped"])[0] if codes else ""
 
 
-def decide_adopt(candidate: Snapshot, seen: tuple[int, datetime] | None) -> Decision[Snapshot]:
+def decide_adopt(candidate: SnapshotHead, seen: tuple[int, datetime] | None) -> Decision[SnapshotHead]:
     """A verified snapshot is adopted when it is later than every one seen: by number, then by the time of issue."""
     is_older = seen is not None and (candidate.number, candidate.issued_at) < seen
     number = seen[0] if seen is not None else 0
     return decide(candidate, SNAPSHOT_ROLLED_BACK.because(number=candidate.number, seen=number) if is_older else None)
 
 
-def life_of(snapshot: Snapshot) -> Period:
+def life_of(snapshot: SnapshotHead) -> Period:
     """Return when ``snapshot`` may be served from. Before its issue a clock is wrong, which is as bad as its age."""
     return Period(snapshot.issued_at - CLOCK_SKEW_MAX, snapshot.issued_at + timedelta(seconds=snapshot.age_seconds_max))
 

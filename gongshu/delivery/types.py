@@ -60,13 +60,32 @@ class SnapshotProduct:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything the gateway needs, signed and numbered by the control plane; refused when older than ``age_seconds_max``."""
+    """Everything the gateway needs, signed and numbered by the control plane; refused when older than ``age_seconds_max``.
+
+    ``log_size``: how many entries of the log it takes into account. ``rebuild_at``: when something that it rests on runs
+    out, so that all of it is looked at again.
+    """
 
     number: int
     issued_at: datetime
     age_seconds_max: int
     contracts: tuple[SnapshotContract, ...]
     products: tuple[SnapshotProduct, ...]
+    log_size: int = 0
+    rebuild_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotHead:
+    """The part of a snapshot that is signed: the digests of its shards, which hold contracts by key and products by id."""
+
+    number: int
+    issued_at: datetime
+    age_seconds_max: int
+    contracts: tuple[str, ...]
+    products: tuple[str, ...]
+    log_size: int = 0
+    rebuild_at: datetime | None = None
 
 
 @dataclass(frozen=True)

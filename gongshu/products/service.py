@@ -1,5 +1,6 @@
 """Released outputs become products; products are listed, ordered and contracted; all of it stops with the grant."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -357,6 +358,25 @@ def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Con
     """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
     product = store.PRODUCTS.get(tx, contract.terms.product_id)
     return rules.decide_serve(contract, _standing_in(tx, product, site.now()))
+
+
+def standings_in(tx: Transaction, site: Site) -> Callable[[Contract], Standing]:
+    """Return what says of a contract what it rests on now; each product is looked at once. For looking at many contracts."""
+    now = site.now()
+    known: dict[ProductId, Standing] = {}
+
+    def of(contract: Contract) -> Standing:
+        product_id = contract.terms.product_id
+        if product_id not in known:
+            known[product_id] = _standing_in(tx, store.PRODUCTS.get(tx, product_id), now)
+        return known[product_id]
+
+    return of
+
+
+def decide_serve(contract: Contract, standing: Standing) -> Decision[Contract]:
+    """Whether calls under ``contract`` are served while it rests on ``standing``."""
+    return rules.decide_serve(contract, standing)
 
 
 def get_contract(site: Site, actor: Actor, contract_id: ContractId) -> Contract:

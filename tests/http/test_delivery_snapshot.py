@@ -49,18 +49,28 @@ def test_a_revoked_key_opens_nothing_as_soon_as_the_snapshot_is_there(world):
 def test_a_forged_snapshot_is_not_followed(world, caplog):
     def forge():
         path = adapters.snapshot_path(world.home)
-        path.write_bytes(path.read_bytes().replace(b'"calls_max":1000,', b'"calls_max":9999,'))
+        path.write_bytes(path.read_bytes().replace(b'"age_seconds_max":3600', b'"age_seconds_max":9999'))
 
     _, second = after(world, forge)
     assert second.json()["receipt"]["snapshot"] == 1
     assert "not valid" in caplog.text
 
 
+def test_a_shard_that_was_changed_opens_nothing(world, caplog):
+    (shard,) = (p for p in (world.home / "gateway" / "shards").iterdir() if b"inclusive" in p.read_bytes())
+    shard.write_bytes(shard.read_bytes().replace(b"inclusive", b"exclusive"))
+
+    async def work():
+        async with serving(world) as client:
+            return await call(client, "r1")
+
+    assert run(work).json()["code"] == "snapshot-damaged"
+    assert "not valid" in caplog.text
+
+
 def test_a_snapshot_signed_by_another_key_is_not_followed(world):
     def sign_otherwise():
-        data = adapters.sign_snapshot(replace(world.snapshot(), number=9, contracts=()), b"x" * 32)
-        adapters.write_atomically(adapters.snapshot_path(world.home), data)
-        adapters.write_atomically(adapters.public_key_path(world.home), adapters.public_key_of(b"x" * 32))
+        adapters.write_snapshot(world.home, replace(world.snapshot(), number=9, contracts=()), b"x" * 32)
 
     _, second = after(world, sign_otherwise)
     assert second.status_code == 200

@@ -12,7 +12,7 @@ from gongshu.base.digest import Ref
 from gongshu.base.ids import ContractId, GrantId, KeyId, PartyId, PersonId, ProductId
 from gongshu.compute.types import VerificationDefinition, VerificationField
 from gongshu.delivery import rules
-from gongshu.delivery.types import ApiKey, Snapshot, SnapshotContract
+from gongshu.delivery.types import ApiKey, SnapshotContract, SnapshotHead
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import Contract, ContractStatus, ContractTerms
@@ -101,8 +101,8 @@ def test_a_stopped_contract_has_a_reason(stop, code):
     assert rules.stop_reason(SERVED) is None
 
 
-def snapshot(number: int, *, minutes: int = 0) -> Snapshot:
-    return Snapshot(number, NOW + timedelta(minutes=minutes), 3600, (), ())
+def snapshot(number: int, *, minutes: int = 0) -> SnapshotHead:
+    return SnapshotHead(number, NOW + timedelta(minutes=minutes), 3600, (), ())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from gongshu.audit import service as audit
 from gongshu.base.decisions import Refused
 from gongshu.base.paging import PageRequest
 from gongshu.billing import service as billing
+from gongshu.delivery import adapters
 from gongshu.delivery import service as delivery
 from gongshu.egress import service as egress
 from gongshu.egress.types import OutputStatus
@@ -87,7 +88,8 @@ def test_the_end_of_a_grant_stops_everything_under_it_at_once(site, contract):
     assert products.get_contract(site, BANK, contract.id).status is ContractStatus.TERMINATED
     assert products.get_contract(site, BANK, contract.id).end_reason == "试点期满"
     assert egress.get_output(site, AUDITOR, waiting.id).status is OutputStatus.STOPPED
-    (served,) = delivery.publish_snapshot(site).contracts
+    delivery.publish_snapshot(site)
+    (served,) = adapters.read_snapshot(site.home).contracts
     assert served.stop_code == "grant-ended"
     assert "grant-not-in-force" in refusal(lambda: egress.release(site, OPERATOR, waiting.id))
     assert refusal(lambda: supervision.end_grant(site, AGENCY, "grant-1", "再次")) == ["wrong-status"]

@@ -2,11 +2,12 @@
 
 from gongshu.audit.service.checking import fsck
 from gongshu.audit.service.proving import proof_text, prove, prove_consistency, read_log_file, read_proof, write_proof
-from gongshu.audit.service.recording import get_entry, list_entries, record, watching
+from gongshu.audit.service.recording import changes_since_in, get_entry, list_entries, record, watching
 from gongshu.audit.service.sealing import checkpoint, integrate, public_key
 from gongshu.audit.service.tracing import read_trace, trace_back, trace_forward
 
 __all__ = [
+    "changes_since_in",
     "checkpoint",
     "fsck",
     "get_entry",

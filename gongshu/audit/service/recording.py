@@ -1,6 +1,6 @@
 """Entries in, entries out."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -44,6 +44,16 @@ def record(
     kept = _KEPT.get()
     if kept is not None:
         tx.after_commit(lambda: kept.append(entry.id))
+
+
+def changes_since_in(
+    tx: Transaction, size: int, kinds: Collection[str]
+) -> tuple[int, tuple[tuple[str, str], ...]]:  # fmt: skip
+    """Return how many entries the log has now, and kind and id of what changed since it had ``size``, of these kinds.
+
+    Whoever follows the log by it misses no permitted change, and sees each at least once.
+    """
+    return store.end(tx), tuple(store.subjects_since(tx, size, kinds))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gongshu.base.decisions import Denied
 from gongshu.delivery import adapters, rules
-from gongshu.delivery.types import Snapshot
+from gongshu.delivery.types import SnapshotHead
 
 log = logging.getLogger("gongshu.gateway")
 
@@ -24,7 +24,7 @@ class Follower:
         self,
         home: Path,
         gateway: str,
-        adopt: Callable[[Snapshot], None],
+        adopt: Callable[[SnapshotHead], None],
         monotonic: Callable[[], float],
     ) -> None:
         """Remember what this gateway adopted before it was restarted."""
@@ -53,7 +53,7 @@ class Follower:
             return
         self._identity = identity
         try:
-            snapshot = adapters.read_snapshot(data, self._public_key)
+            snapshot = adapters.read_head(data, self._public_key)
         except adapters.SnapshotInvalid as invalid:
             log.error("the policy snapshot is not valid: %s", invalid)  # noqa: TRY400 - its kind says all
             return

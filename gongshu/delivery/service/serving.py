@@ -16,13 +16,23 @@ import msgspec
 
 from gongshu.base.days import Period
 from gongshu.base.decisions import Denied, Reason
-from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.ids import ContractId
 from gongshu.base.site import Clock, Keys
 from gongshu.compute import service as compute
 from gongshu.delivery import rules
+from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
 from gongshu.delivery.service.following import Follower
-from gongshu.delivery.types import Answered, IncomingCall, Receipt, Snapshot, SnapshotContract, SnapshotProduct, Turned
+from gongshu.delivery.service.opening import Opened, Opening
+from gongshu.delivery.types import (
+    Answered,
+    IncomingCall,
+    Receipt,
+    SnapshotContract,
+    SnapshotHead,
+    SnapshotProduct,
+    Turned,
+)
 from gongshu.metering import service as metering
 from gongshu.metering.types import MeterUnavailable, ResultCode, StoredRecord, UsageRecord
 from gongshu.policies import service as policies
@@ -38,23 +48,12 @@ PURPOSE_FIELD = "purpose"
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-class _Open:
-    """What a key opens: one contract's product."""
-
-    __slots__ = ("contract", "key", "names", "path", "product")
-
-    def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
-        self.contract, self.key, self.product = contract, key, product
-        self.names = rules.names_of(product.verification) if product is not None else None
-        self.path = f"/v1/products/{contract.product}/verify"
-
-
 class _Considered:
     """A call whose reasons were looked for: what it asks, and the earlier call with its request id."""
 
     __slots__ = ("call", "digest", "earlier", "fields", "id_key", "now", "opened", "reasons")
 
-    def __init__(self, call: IncomingCall, opened: _Open, now: datetime) -> None:
+    def __init__(self, call: IncomingCall, opened: Opened, now: datetime) -> None:
         self.call, self.opened, self.now = call, opened, now
         self.reasons: list[Reason] = []
         self.fields: dict[str, str] = {}
@@ -81,25 +80,18 @@ class Gateway:
         self._digest_key = keys.secret(DIGEST_KEY)
         self.meter = metering.open_meter(home, gateway, clock, limits)
         self._artifacts = Artifacts(home, keys, open_lookup)
-        self._snapshot: Snapshot | None = None
+        self._opening = Opening(home)
+        self._snapshot: SnapshotHead | None = None
         self._life: Period | None = None
-        self._opens: dict[bytes, _Open] = {}
         self._rates: dict[ContractId, tuple[int, int]] = {}
         self._follower = Follower(home, gateway, self._adopt, monotonic)
         self._follower.look()
-        self._artifacts.load_missing()
 
     # ------------------------------------------------------------------------------------------------------- snapshot
 
-    def _adopt(self, snapshot: Snapshot) -> None:
-        """Serve by ``snapshot`` from now on; files of new products are loaded aside."""
-        offered = {product.id: product for product in snapshot.products}
-        self._opens = {
-            bytes.fromhex(secret_sha256): _Open(contract, key, offered.get(contract.product))
-            for contract in snapshot.contracts
-            for secret_sha256, key in contract.key_ids.items()
-        }
-        self._artifacts.want(snapshot.products)
+    def _adopt(self, snapshot: SnapshotHead) -> None:
+        """Serve by ``snapshot`` from now on."""
+        self._opening.adopt(snapshot)
         self._snapshot, self._life = snapshot, rules.life_of(snapshot)
 
     def _unready(self, now: datetime) -> Reason | None:
@@ -116,10 +108,9 @@ class Gateway:
         return self._unready(self._clock())
 
     async def tick(self) -> None:
-        """Follow the snapshot, load files, seal usage by time. Called several times a second."""
+        """Follow the snapshot, seal usage by time. Called several times a second."""
         self._follower.look()
         self.meter.tick()
-        await self._artifacts.load_aside()
 
     async def close(self) -> None:
         """Wait for the records that are on their way, seal them, and let go of the folder."""
@@ -137,9 +128,15 @@ class Gateway:
             return Turned((unready,), retry_after_seconds=RETRY_SECONDS)
         if not call.secret:
             return Turned((rules.KEY_MISSING.because(),))
-        opened = self._opens.get(sha256(call.secret).digest())
+        try:
+            opened = self._opening.find(sha256(call.secret).digest())
+        except SnapshotInvalid:
+            return Turned((rules.SNAPSHOT_DAMAGED.because(),), retry_after_seconds=RETRY_SECONDS)
         if opened is None:
             return Turned((rules.KEY_UNKNOWN.because(),))
+        product = opened.product
+        if product is not None and self._artifacts.find(product) is None:
+            await self._artifacts.load(product)  # before anything is counted
         try:
             considered = self._consider(_Considered(call, opened, now))
             if considered.reasons:
@@ -265,7 +262,7 @@ class Gateway:
             rules.is_charged(contract, result),
         )  # fmt: skip
 
-    def _receipt(self, opened: _Open, record: UsageRecord) -> Receipt:
+    def _receipt(self, opened: Opened, record: UsageRecord) -> Receipt:
         return Receipt(
             record.position, record.request_id, record.contract, record.contract_digest, record.product,
             opened.contract.product_digest, record.snapshot, record.at, record.result, record.is_charged,

@@ -1,4 +1,8 @@
-"""The policy snapshot: all that a gateway needs to know, signed and numbered."""
+"""The policy snapshot: all that a gateway needs to know, signed and numbered.
+
+Publishing follows the audit log: what changed since the last snapshot says which contracts are looked at again. Only when
+something that many contracts rest on changes or runs out is everything looked at.
+"""
 
 from datetime import datetime
 
@@ -9,90 +13,156 @@ from gongshu.base.digest import digest_of
 from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.site import Site, Transaction
 from gongshu.delivery import adapters, rules, store
-from gongshu.delivery.types import PublishedSnapshot, Snapshot, SnapshotContract, SnapshotProduct
+from gongshu.delivery.types import PublishedSnapshot, Snapshot, SnapshotContract, SnapshotHead, SnapshotProduct
 from gongshu.grants.types import ProductClass
 from gongshu.products import service as products
-from gongshu.products.types import Contract, ProductVersion
+from gongshu.products.types import Contract, ProductVersion, Standing
 
 SIGNING_KEY = "snapshot-signing"
 REFRESHES_PER_LIFE = 4
 """An unchanged snapshot is issued again when a quarter of its life is over."""
+ONE_CONTRACT = frozenset({"contract", "key"})
+MANY_CONTRACTS = frozenset({"product", "entitlement", "grant", "agreement"})
+"""Kinds of objects whose change concerns one contract, or all that rest on them."""
 
 
-def publish_snapshot(site: Site) -> Snapshot:
-    """Bring the gateways' snapshot up to date and return it; cheap when nothing changed.
+def publish_snapshot(site: Site, *, is_whole: bool = False) -> SnapshotHead:
+    """Bring the gateways' snapshot up to date and return its head; cheap when nothing or little changed.
 
     The number rises with the content, and that is logged; an unchanged snapshot that grows old is only issued again.
+    ``is_whole`` looks at every contract again.
     """
     seed = site.keys.secret(SIGNING_KEY)
-    now = site.now()
-    path = adapters.snapshot_path(site.home)
-    current = _read(site, seed)
-    age_max = site.parameters.number("gateway.snapshot_age_seconds_max", site.today())
     with site.db.reading() as tx:
-        if current is not None and _is_fresh(current, _content(tx, site), age_max, now):
-            return current
+        head = _read(site, seed)
+        if not is_whole and head is not None and not _changes(tx, site, head) and _is_fresh(head, site):
+            return head
     with site.db.transaction() as tx:  # one writer at a time: files are written in the order of their numbers
-        current = _read(site, seed)
-        contracts, offered = _content(tx, site)
-        if current is not None and _is_fresh(current, (contracts, offered), age_max, now):
-            return current
-        last = store.last_snapshot(tx)
-        digest = digest_of((contracts, offered))
-        number = max(last.number if last else 0, current.number if current else 0)
-        if last is None or last.content_digest != digest or last.number != number or _is_back(current, now):
-            number += 1
-            published = PublishedSnapshot(number, digest, now)
-            store.SNAPSHOTS.add(tx, published)
-            audit.record(
-                tx, site, actor=SYSTEM, action="snapshot.publish", subject=published.ref, decision=decide(published),
-                facts={"contracts": str(len(contracts)), "products": str(len(offered))},
-            )  # fmt: skip
-        snapshot = Snapshot(number, now, age_max, contracts, offered)
-        adapters.write_atomically(adapters.public_key_path(site.home), adapters.public_key_of(seed))
-        adapters.write_atomically(path, adapters.sign_snapshot(snapshot, seed))
-    return snapshot
+        head = _read(site, seed)
+        made = _whole(tx, site) if is_whole or head is None else _changed(tx, site, head)
+        if head is not None and _same(made, head) and _is_fresh(head, site):
+            if made.log_size != head.log_size:
+                adapters.write_head(site.home, _numbered(made, head.number, head.issued_at), seed)
+            return head
+        made = _log_in(tx, site, made, head)
+        adapters.write_head(site.home, made, seed)
+    adapters.drop_shards(site.home, made)
+    return made
 
 
-def _is_back(current: Snapshot | None, now: datetime) -> bool:
-    """Whether the clock stands before the last issue: a gateway would take an equal number for a step back."""
-    return current is not None and now <= current.issued_at
+def _numbered(head: SnapshotHead, number: int, issued_at: datetime) -> SnapshotHead:
+    return SnapshotHead(
+        number, issued_at, head.age_seconds_max, head.contracts, head.products, head.log_size, head.rebuild_at
+    )
 
 
-def _read(site: Site, seed: bytes) -> Snapshot | None:
-    """Return the snapshot that lies there, if it is ours."""
+def _same(one: SnapshotHead, other: SnapshotHead) -> bool:
+    return (one.contracts, one.products) == (other.contracts, other.products)
+
+
+def _log_in(tx: Transaction, site: Site, made: SnapshotHead, before: SnapshotHead | None) -> SnapshotHead:
+    """Number a snapshot: a new number where the content changed, or where a gateway would take it for a step back."""
+    last, now = store.last_snapshot(tx), site.now()
+    digest = digest_of((made.contracts, made.products))
+    number = max(last.number if last else 0, before.number if before else 0)
+    is_back = before is not None and now <= before.issued_at
+    if last is None or last.content_digest != digest or last.number != number or is_back:
+        number += 1
+        published = PublishedSnapshot(number, digest, now)
+        store.SNAPSHOTS.add(tx, published)
+        audit.record(
+            tx, site, actor=SYSTEM, action="snapshot.publish", subject=published.ref, decision=decide(published),
+            facts={"shards": str(len(made.contracts) + len(made.products))},
+        )  # fmt: skip
+    return _numbered(made, number, now)
+
+
+def _age_max(site: Site) -> int:
+    return site.parameters.number("gateway.snapshot_age_seconds_max", site.today())
+
+
+def _read(site: Site, seed: bytes) -> SnapshotHead | None:
+    """Return the head that lies there, if it is ours and its shards are there."""
     data = adapters.read_if_there(adapters.snapshot_path(site.home))
     try:
-        return None if data is None else adapters.read_snapshot(data, adapters.public_key_of(seed))
+        head = None if data is None else adapters.read_head(data, adapters.public_key_of(seed))
     except adapters.SnapshotInvalid:
         return None
+    named = {digest for digest in (*head.contracts, *head.products) if digest} if head is not None else set()
+    return head if all(adapters.shard_path(site.home, digest).exists() for digest in named) else None
 
 
-Content = tuple[tuple[SnapshotContract, ...], tuple[SnapshotProduct, ...]]
+def _is_fresh(head: SnapshotHead, site: Site) -> bool:
+    age = (site.now() - head.issued_at).total_seconds()
+    return 0 <= age < head.age_seconds_max / REFRESHES_PER_LIFE and head.age_seconds_max == _age_max(site)
 
 
-def _is_fresh(current: Snapshot, content: Content, age_max: int, now: datetime) -> bool:
-    age = (now - current.issued_at).total_seconds()
-    is_young = 0 <= age < age_max / REFRESHES_PER_LIFE
-    return is_young and current.age_seconds_max == age_max and (current.contracts, current.products) == content
+def _changes(tx: Transaction, site: Site, head: SnapshotHead) -> tuple[tuple[str, str], ...]:
+    """Return what changed since ``head``: kinds and ids. Something that ran out is one of many contracts' kind."""
+    _, changes = audit.changes_since_in(tx, head.log_size, ONE_CONTRACT | MANY_CONTRACTS)
+    has_run_out = head.rebuild_at is not None and site.now() >= head.rebuild_at
+    return (*changes, ("grant", "")) if has_run_out else changes
 
 
-def _content(tx: Transaction, site: Site) -> Content:
+def _changed(tx: Transaction, site: Site, head: SnapshotHead) -> SnapshotHead:
+    """Return the head after what changed since ``head``, its shards written."""
+    changes = _changes(tx, site, head)
+    if any(kind in MANY_CONTRACTS for kind, _ in changes) or not head.contracts:
+        return _whole(tx, site)
+    size, _ = audit.changes_since_in(tx, head.log_size, ())
+    named = {ContractId(name) for kind, name in changes if kind == "contract"}
+    named |= {
+        key.contract for kind, name in changes if kind == "key" and (key := store.KEYS.find(tx, name)) is not None
+    }
+    standing = products.standings_in(tx, site)
+    records: dict[bytes, SnapshotContract | None] = {}
+    for contract_id in sorted(named):
+        contract = products.contract_in(tx, contract_id)
+        keys = store.KEYS.all(tx, contract=contract_id)
+        in_use = {key.secret_sha256: key.id for key in keys if key.revoked_at is None}
+        is_served = contract.performing_since is not None and bool(in_use)
+        made = _contract(contract, standing(contract), in_use) if is_served else None
+        for key in keys:
+            hashed = adapters.key_of_contract(key.secret_sha256)
+            records[hashed] = made if key.secret_sha256 in in_use else None
+    shards = adapters.change_shards(site.home, head.contracts, records)
+    return SnapshotHead(0, site.now(), _age_max(site), shards, head.products, size, head.rebuild_at)
+
+
+def _whole(tx: Transaction, site: Site) -> SnapshotHead:
+    """Look at every contract and product, and write all shards."""
+    snapshot = _content(tx, site)
+    contracts = (
+        (adapters.key_of_contract(secret), contract) for contract in snapshot.contracts for secret in contract.key_ids
+    )
+    offered = ((adapters.key_of_product(product.id), product) for product in snapshot.products)
+    return SnapshotHead(
+        0, snapshot.issued_at, snapshot.age_seconds_max, adapters.write_shards(site.home, contracts),
+        adapters.write_shards(site.home, offered), snapshot.log_size, snapshot.rebuild_at,
+    )  # fmt: skip
+
+
+def _content(tx: Transaction, site: Site) -> Snapshot:
+    size, _ = audit.changes_since_in(tx, 0, ())
     offered = tuple(_product(product) for product in products.products_in(tx) if product.verification is not None)
     keys: dict[ContractId, dict[str, KeyId]] = {}
     for key in store.KEYS.all(tx, is_revoked="no"):
         keys.setdefault(key.contract, {})[key.secret_sha256] = key.id
-    contracts = tuple(
-        _contract(tx, site, contract, keys[contract.id])
-        for contract in products.contracts_in(tx)
-        if contract.id in keys  # nobody can call under a contract without a key
+    standing = products.standings_in(tx, site)
+    contracts, ends = [], set[datetime]()
+    for contract in products.contracts_in(tx):
+        if contract.id in keys:  # nobody can call under a contract without a key
+            rests_on = standing(contract)
+            ends |= {rests_on.entitlement.period.end, rests_on.grant.terms.period.end}
+            contracts.append(_contract(contract, rests_on, keys[contract.id]))
+    now = site.now()
+    return Snapshot(
+        0, now, _age_max(site), tuple(contracts), offered, size, min((end for end in ends if end > now), default=None)
     )
-    return contracts, offered
 
 
-def _contract(tx: Transaction, site: Site, contract: Contract, keys: dict[str, KeyId]) -> SnapshotContract:
-    serving = products.servable_in(tx, site, contract)
-    product = products.product_in(tx, contract.terms.product_id)
+def _contract(contract: Contract, standing: Standing, keys: dict[str, KeyId]) -> SnapshotContract:
+    serving, product = products.decide_serve(contract, standing), standing.product
     return SnapshotContract(
         id=contract.id, digest=contract.digest, product=product.id, product_digest=contract.terms.product.digest,
         consumer=contract.terms.consumer, policy=contract.terms.policy,

@@ -1,0 +1,93 @@
+"""What keys open: contracts and products of the snapshot, read from its shards when the first call asks for them.
+
+Starting, and following a new snapshot, costs the same for one contract and for a million. A shard that is not what the
+signed head says opens nothing.
+"""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from gongshu.base.ids import KeyId
+from gongshu.delivery import adapters, rules
+from gongshu.delivery.types import SnapshotContract, SnapshotHead, SnapshotProduct
+
+log = logging.getLogger("gongshu.gateway")
+
+SHARDS_KEPT_MAX = 4_096
+OPEN_KEPT_MAX = 200_000
+
+
+class Opened:
+    """What a key opens: one contract's product."""
+
+    __slots__ = ("contract", "key", "names", "path", "product")
+
+    def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
+        """Prepare what every call under the contract needs."""
+        self.contract, self.key, self.product = contract, key, product
+        self.names = rules.names_of(product.verification) if product is not None else None
+        self.path = f"/v1/products/{contract.product}/verify"
+
+
+class Opening:
+    """Finds what a key opens under the snapshot that was adopted last."""
+
+    def __init__(self, home: Path) -> None:
+        """Know nothing yet."""
+        self._home = home
+        self._head: SnapshotHead | None = None
+        self._shards: dict[str, adapters.Shard] = {}
+        self._opened: dict[bytes, Opened] = {}
+        self._products: dict[str, SnapshotProduct] = {}
+
+    def adopt(self, head: SnapshotHead) -> None:
+        """Open by ``head`` from now on; shards that it still names stay in memory."""
+        before = self._head
+        self._head = head
+        if before is not None and before.contracts == head.contracts and before.products == head.products:
+            return
+        named = {*head.contracts, *head.products}
+        self._shards = {digest: shard for digest, shard in self._shards.items() if digest in named}
+        self._opened, self._products = {}, {}
+
+    def find(self, key: bytes) -> Opened | None:
+        """Return what the key with this SHA-256 opens, or ``None``; raise ``SnapshotInvalid`` when a shard is damaged."""
+        opened = self._opened.get(key)
+        if opened is not None or self._head is None:
+            return opened
+        raw = self._record(self._head.contracts, key)
+        if raw is None:
+            return None
+        contract = adapters.contract_in(raw)
+        opened = Opened(contract, contract.key_ids[key.hex()], self._product(contract.product))
+        if len(self._opened) >= OPEN_KEPT_MAX:
+            self._opened.clear()
+        self._opened[key] = opened
+        return opened
+
+    def _product(self, product_id: str) -> SnapshotProduct | None:
+        found = self._products.get(product_id)
+        if found is None and self._head is not None:
+            raw = self._record(self._head.products, adapters.key_of_product(product_id))
+            found = None if raw is None else adapters.product_in(raw)
+            if found is not None:
+                self._products[product_id] = found
+        return found
+
+    def _record(self, digests: tuple[str, ...], key: bytes) -> msgspec.Raw | None:
+        digest = digests[adapters.shard_of(key, len(digests))] if digests else ""
+        if not digest:
+            return None
+        shard = self._shards.get(digest)
+        if shard is None:
+            try:
+                shard = adapters.read_shard(self._home, digest)
+            except adapters.SnapshotInvalid as invalid:
+                log.error("a shard of the policy snapshot is not valid: %s", invalid)  # noqa: TRY400 - its kind says all
+                raise
+            if len(self._shards) >= SHARDS_KEPT_MAX:
+                self._shards.pop(next(iter(self._shards)))
+            self._shards[digest] = shard
+        return shard.get(key)
