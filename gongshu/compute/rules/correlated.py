@@ -27,7 +27,7 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.scopes import Instance, Scope
 from gongshu.compute.rules.selects import find_table, read_query, with_tables
 from gongshu.compute.rules.subqueries import released_column
-from gongshu.compute.rules.terms import Form, Term, all_of, condition, poison
+from gongshu.compute.rules.terms import Form, Term, all_of, condition, let_go, poison
 
 PARTS = ("expressions", "from_", "joins", "where", "having", "with_")
 KEY_NAME = "key:"
@@ -67,6 +67,8 @@ def _correlation(scope: Scope, node: exp.Select) -> Correlation:
         else:
             bind(inside, part)
         (others if len(inside.reached) > before else rest).append(part)
+    for draft in gate.drafts:
+        let_go(draft.query)
     return Correlation(tuple(pairs), tuple(rest), tuple(others))
 
 

@@ -268,12 +268,13 @@ WINDOW_ON_ROWS = _gate(
 )  # fmt: skip
 UNION_COLUMNS_DIFFER = _gate(
     "union-columns-differ",
-    zh="UNION 两侧的列数或类型不同（{left}，{right}）。", en="The sides of a UNION differ in number or type of columns ({left}, {right}).",
+    zh="集合运算两侧的列数或类型不同（{left}，{right}）。",
+    en="The two sides of a set operation differ in number or type of columns ({left}, {right}).",
     fix_zh="请让两侧列数、类型一致。", fix_en="Give both sides the same columns.",
 )  # fmt: skip
 UNION_UNITS_DIFFER = _gate(
     "union-units-differ",
-    zh="UNION ALL 两侧的隐私主体不同（{left}，{right}）。", en="The sides of a UNION ALL protect different units ({left}, {right}).",
+    zh="集合运算两侧的隐私主体不同（{left}，{right}）。", en="The two sides of a set operation protect different units ({left}, {right}).",
     fix_zh="请分别聚合，再合并聚合结果。", fix_en="Aggregate each side by itself, then unite the results.",
 )  # fmt: skip
 SUBQUERY_COLUMNS = _gate(

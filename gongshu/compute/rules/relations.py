@@ -177,11 +177,13 @@ class United:
         """Unite two sides that have been found to fit."""
         self._sides = (Instance(gate.fresh("r"), "", left, 0), Instance(gate.fresh("r"), "", right, 0))
         self._kind, self._is_distinct = kind, is_distinct
-        self.kinds = left.kinds
+        is_match = kind is not exp.Union
+        # Rows of INTERSECT ALL and EXCEPT ALL may all be seen; what is left of them is no unit's any more.
+        self.kinds = left.kinds if is_distinct or not is_match else ()
         self.is_row_level = left.is_row_level or right.is_row_level
         self.is_single_row = False
         self.is_row_wise = kind is exp.Union and not is_distinct and left.is_row_wise and right.is_row_wise
-        self.sides = 2 + left.sides + right.sides if self.is_row_level else 0
+        self.sides = 2 + left.sides + right.sides if self.is_row_level and not is_match else 0
         self.hidden = left.hidden | right.hidden
         self.hidden_by = left.hidden_by or right.hidden_by
         self.indirect = left.indirect | right.indirect
@@ -219,6 +221,8 @@ class United:
         blanks += [self._pair(replace(x), never, x) for x in b.blanks]
         weights = [self._pair(replace(w), w, nothing) for w in a.weights]
         weights += [self._pair(replace(w), nothing, w) for w in b.weights]
+        if self._kind is not exp.Union:  # bare columns of rows, or released values
+            cells, parts, steps = [], [], []
         both_columns = a.shape is b.shape is Shape.COLUMN
         made = replace(
             a, mark=("union", a.mark, b.mark), uses=combine((a.uses, b.uses)), bases=a.bases | b.bases,

@@ -31,8 +31,8 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT join_compare_text, sum(total_int) FROM people GROUP BY join_compare_text", "group-missing"),
     ("SELECT reveal_text, sum(total_int) FROM people WHERE filter_int = {v} GROUP BY reveal_text", WITHHELD),
     ("SELECT year(group_date), group_text, count(*) FROM people WHERE filter_int < 700100 GROUP BY year(group_date), group_text", WITHHELD),
-    ("SELECT no_text FROM people EXCEPT SELECT all_text FROM areas", "union-units-differ"),
-    ("SELECT no_text FROM people INTERSECT SELECT no_text FROM people", "construct-refused"),
+    ("SELECT no_text FROM people EXCEPT SELECT all_text FROM areas", "join-missing"),
+    ("SELECT no_text FROM people INTERSECT SELECT no_text FROM people", "join-missing"),
     # --- Groups and totals
     ("SELECT group_text, count(*) AS n FROM people GROUP BY ROLLUP (group_text)", SAME),
     ("SELECT group_text, count(*) AS n FROM people GROUP BY CUBE (group_text)", SAME),
