@@ -143,6 +143,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """Which units stand behind the released groups of a stage: ``sql`` gives group, condition, unit and its rows.
+
+    ``keys``: how many of the stage's columns name a group.
+    """
+
+    stage: str
+    keys: int
+    sql: str
+
+
+@dataclass(frozen=True)
 class GovernedQuery:
     """What the gate permits: SQL regenerated from the tree with thresholds beside every aggregate.
 
@@ -156,6 +168,7 @@ class GovernedQuery:
     is_aggregate: bool
     stages: tuple[Stage, ...] = ()
     price: Price | None = None
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True)

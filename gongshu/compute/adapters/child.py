@@ -76,6 +76,7 @@ def open_engine(request: dict[str, Any]) -> tuple[duckdb.DuckDBPyConnection, Mar
         engine.execute(f"CREATE VIEW {quoted(name)} AS {view}")
         marks[f"(CAST({mark} AS VARCHAR) = CAST({mark} AS VARCHAR))"] = name
     known = [*request["relations"].values(), *_results(request), *request["kept"]]
+    known += [] if request["trace"] is None else [request["trace"][1]]
     engine.execute(f"SET allowed_paths = [{', '.join(literal(path) for path in known)}]")
     for setting in ("explain_output = 'all'", "enable_external_access = false", "lock_configuration = true"):
         engine.execute(f"SET {setting}")
@@ -167,6 +168,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     for path in _results(request):
         form = FORMATS[path[path.rindex(".") :]]
         engine.execute(f"COPY {quoted(request['result'])} TO {literal(path)} ({form})")
+    if request["trace"] is not None:
+        sql, path = request["trace"]
+        check_plan(engine, sql, request, readable, marks)
+        engine.execute(f"COPY ({sql}) TO {literal(path)} ({FORMATS['.parquet']})")
     return {"rows": rows, "columns": result.columns, **withheld}
 
 

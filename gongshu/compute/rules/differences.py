@@ -16,7 +16,7 @@ ratio for most, so that rows which were doubled on purpose change nothing.
 from gongshu.compute.rules import thresholds as one_stage
 from gongshu.compute.rules.stages import Draft
 from gongshu.compute.rules.terms import written_sql
-from gongshu.compute.types import Stage
+from gongshu.compute.types import Stage, Trace
 from gongshu.policies.types import Thresholds
 
 PARTS, DRAFT = "parts:", "draft:"
@@ -53,8 +53,32 @@ def _by_test(parts: str, tests: int) -> str:
     return f"WITH by_unit AS ({parts}) {' UNION ALL '.join(rows)}"
 
 
+def group_hash(keys: int) -> str:
+    """Write the hash of a stage's group; without keys there is one group."""
+    return f"hash({', '.join(f'c{i}' for i in range(keys))})" if keys else "CAST(0 AS UBIGINT)"
+
+
 def _group(draft: Draft) -> str:
-    return f"hash({', '.join(f'c{i}' for i in range(draft.keys))})" if draft.keys else "CAST(0 AS UBIGINT)"
+    return group_hash(draft.keys)
+
+
+def traces(drafts: tuple[Draft, ...]) -> tuple[Trace, ...]:
+    """Write which units stand behind the released groups of every guarded stage, for the ledger of released groups.
+
+    With noise there is none: what noise lets out is charged to a budget instead.
+    """
+    if any(draft.noisy for draft in drafts):
+        return ()
+    made: list[Trace] = []
+    for draft in drafts:
+        queries, tests = draft.parts() if draft.is_guarded and draft.parts is not None else ((), 0)
+        for parts in queries:
+            sql = (
+                f"SELECT p.g, p.c, p.u, p.r FROM ({_by_test(written_sql(parts), tests)}) AS p "
+                f'JOIN (SELECT {_group(draft)} AS g FROM "{draft.name}" WHERE passes) AS s ON p.g = s.g'
+            )
+            made.append(Trace(draft.name, draft.keys, sql))
+    return tuple(made)
 
 
 def _passing(draft: Draft, kind: int, table: str) -> str:

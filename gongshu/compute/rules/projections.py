@@ -35,11 +35,20 @@ def _hash(column_sql: str, key: bytes) -> str:
     return mask_sql(Mask(MaskKind.KEYED_HASH), column_sql, key)
 
 
-def select_list(projection: Projection, relation: Relation, alias: str, *, key: bytes, mask_key: bytes) -> str:
+def select_list(
+    projection: Projection,
+    relation: Relation,
+    alias: str,
+    *,
+    key: bytes,
+    mask_key: bytes,
+    unit_key: bytes | None = None,
+) -> str:
     """Return the select list of a projection: masked values, keyed hashes, raw values for ``compare``, the unit's hash.
 
     ``key`` belongs to one job, so that hashes of two jobs cannot be laid beside each other. ``mask_key`` is the platform's:
-    a keyed-hash mask gives the same pseudonym in every job, and a bound keeps the same rows.
+    a keyed-hash mask gives the same pseudonym in every job, and a bound keeps the same rows. ``unit_key`` is the ledger's:
+    units are hashed alike in all jobs of a platform, so that released groups can be laid beside earlier ones.
     """
     items = [f"{_shown(relation, name, alias, mask_key)} AS {_name(name)}" for name in projection.columns]
     items += [f"unhex({_hash(_column(alias, name), key)}) AS {_name(KEY_PREFIX + name)}" for name in projection.keys]
@@ -51,7 +60,7 @@ def select_list(projection: Projection, relation: Relation, alias: str, *, key: 
     if projection.has_unit:
         texts = [f"CAST({_column(alias, name)} AS VARCHAR)" for name in relation.policy.unit]
         separator = f" || chr({ord(UNIT_SEPARATOR)}) || "
-        digest = _hash(f"({separator.join(texts)})", key)
+        digest = _hash(f"({separator.join(texts)})", unit_key or key)
         unit = f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT)"
         items.append(f"coalesce({unit}, {NO_UNIT}) AS {_name(UNIT_COLUMN)}")
     if projection.has_order:

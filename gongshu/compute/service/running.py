@@ -23,6 +23,7 @@ from gongshu.compute.service.clusters import run_on_spark
 from gongshu.compute.service.governing import Governed, govern_in
 from gongshu.compute.service.joint import run_joint
 from gongshu.compute.service.submitting import projection_of
+from gongshu.compute.service.weighing import LEDGER_LINE, earlier_sets, keep_sets, run_weighed, unit_key
 from gongshu.compute.types import Engine, GovernedQuery, Job, JobKind, JobReport, OutputFile, Projection, Relation
 from gongshu.policies import service as policies
 from gongshu.scenarios import service as scenarios
@@ -55,9 +56,12 @@ def run_job(site: Site, job_id: JobId) -> Job:
     job, governed = started
     clock = time.monotonic()
     folders.sweep(site.home, job.id)
-    with folders.workplace(site.home, f"{job.id}-{site.ids.make('run')}") as place:
-        done = _execute(site, job, governed, place, clock)
-        ended = _finish(site, job, done, place / "outbox")
+    ended: Job | None = None
+    while ended is None:
+        with folders.workplace(site.home, f"{job.id}-{site.ids.make('run')}") as place:
+            beside = earlier_sets(site, job)
+            done = _execute(site, job, governed, place, clock)
+            ended = _finish(site, job, done, place, beside)
     folders.remove(folders.kept_folder(site.home, job_id))
     return ended
 
@@ -120,7 +124,9 @@ def recipe(
 ) -> projections.Recipe:
     """Return how a projection is made; a row filter that cannot be read is refused."""
     key = verification.artifact_key(site.keys.secret(JOB_SECRET), job_name.encode())
-    select = written.select_list(projection, relation, ALIAS, key=key, mask_key=site.keys.secret(MASK_SECRET))
+    select = written.select_list(
+        projection, relation, ALIAS, key=key, mask_key=site.keys.secret(MASK_SECRET), unit_key=unit_key(site)
+    )
     condition = written.row_condition(relation, ALIAS).value_or_raise()
     texts = written.pseudonym_texts(projection, relation, ALIAS)
     keys = {cipher: policies.cipher_key(site.keys.secret(MASK_SECRET), cipher) for cipher in texts}
@@ -161,7 +167,7 @@ def _run_here(
         projections.write(made, given[relation])
     run = sandbox.Run(given, place / "outbox", RESULT_FILES, job.plan.limits, written.PLAN_OPERATORS)
     if query.price is None:
-        return sandbox.run_engine(query, run)
+        return run_weighed(site, job, query, run, place)
     with folders.kept(site.home, job.id) as kept:
         return sandbox.run_engine(query, replace(run, kept=kept))
 
@@ -227,8 +233,11 @@ def _run_joint(site: Site, job: Job, governed: Governed, place: Path) -> Done:
 # ------------------------------------------------------------------------------------------------------- recording
 
 
-def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
-    """Record the end. The folder gets its name inside the transaction, before the commit: never the other way round."""
+def _finish(site: Site, job: Job, done: Done, place: Path, beside: tuple[Path, ...]) -> Job | None:
+    """Record the end. The folder gets its name inside the transaction, before the commit: never the other way round.
+
+    ``beside`` is what the ledger held before the run; ``None`` when it holds more by now, and the run must be repeated.
+    """
     with site.db.transaction() as tx:
         now = store.JOBS.get(tx, job.id)
         if jobs.is_over(now):
@@ -236,6 +245,8 @@ def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
         usable = scenarios.is_usable_in(tx, now.entitlement, site.now())
         if isinstance(usable, Denied):
             return _stop_in(tx, site, now, usable)
+        if LEDGER_LINE in done.defences and earlier_sets(site, job) != beside:
+            return None
         facts = {"defences": ", ".join(done.defences)}
         if now.plan.kind is JobKind.SQL and "namespaces" not in done.defences:
             facts["without"] = "namespaces"  # the machine could not make them: two lines of defence stood, not three
@@ -252,7 +263,8 @@ def _finish(site: Site, job: Job, done: Done, outbox: Path) -> Job:
                 origins=(job.plan.entitlement, *job.plan.inputs), facts=facts,
             )  # fmt: skip
             if done.files:  # the side of a joint task that learns nothing has none
-                folders.publish(outbox, folders.output_folder(site.home, job.id))
+                keep_sets(site, job, place)
+                folders.publish(place / "outbox", folders.output_folder(site.home, job.id))
         store.JOBS.save(tx, now, ended)
     return ended
 
