@@ -115,7 +115,7 @@ def _check_protection(scope: Scope, collector: Collector) -> None:
     """Refuse what could not be rounded or measured soundly, where rows of units stand behind a stage."""
     findings, protection = scope.gate.findings, scope.gate.thresholds.protection
     count = sum(len(instance.source.kinds) for instance in scope.instances)
-    carried = len(_many(scope)) + len(scope.absences)
+    carried = len(_many(scope)) + len(scope.absences) + len(scope.links)
     if carried and (protection.bounds is not None or protection.noise is not None):
         findings.add(NOISE_ROWS, place="EXISTS / IN")  # whose rows a bound would keep cannot be said of a list
     if not count:
