@@ -73,7 +73,7 @@ def copy_text(source: Path, target: Path, rows_max: int) -> dict[str, Any]:
 
 
 def _is_plain_type(kind: Any) -> bool:
-    import pyarrow.types as types  # noqa: PLC0415
+    from pyarrow import types  # noqa: PLC0415
 
     tests = (
         types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_date, types.is_timestamp,
@@ -84,7 +84,7 @@ def _is_plain_type(kind: Any) -> bool:
 
 def _plain_schema(schema: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.types as types  # noqa: PLC0415
+    from pyarrow import types  # noqa: PLC0415
 
     fields = []
     for one in schema:
@@ -123,7 +123,7 @@ def copy_parquet(source: Path, target: Path, rows_max: int) -> dict[str, Any]:
 
 
 def _plain_cells(column: Any) -> None:
-    import pyarrow.types as types  # noqa: PLC0415
+    from pyarrow import types  # noqa: PLC0415
 
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
