@@ -20,8 +20,9 @@ from random import Random
 from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId
 from gongshu.catalog.types import DataType
-from gongshu.compute.adapters.joint import keys, party
+from gongshu.compute.adapters.joint import identity, keys, party
 from gongshu.compute.adapters.joint.environment import Environment, default_folder, find_environment
+from gongshu.compute.rules import joint
 from gongshu.compute.types import JointKind, JointLimits, JointSide, JointTask
 from gongshu.policies.types import Thresholds
 
@@ -99,6 +100,15 @@ def directly(environment: Environment, folder: Path) -> float:
     return seconds
 
 
+def certificates(folder: Path, side: int) -> party.Certificates:
+    """Return the files of a side's identity and of the peer's certificate."""
+    secrets = [bytes([number]) * 32 for number in (1, 2)]
+    for number, secret in enumerate(secrets):
+        (folder / f"side{number}.pem").write_text(identity.certificate(secret))
+        (folder / f"side{number}.key").write_bytes(identity.private_key(secret))
+    return party.Certificates(folder / f"side{side}.pem", folder / f"side{side}.key", folder / f"side{1 - side}.pem")
+
+
 def by_nodes(environment: Environment, folder: Path) -> float:
     """Run both parties' nodes; return the seconds until both outcomes are there."""
     parties = PartyId("first"), PartyId("second")
@@ -106,7 +116,8 @@ def by_nodes(environment: Environment, folder: Path) -> float:
     task = JointTask(
         id="joint-bench", kind=JointKind.INTERSECTION, purpose="measure", sides=sides, learners=parties[:1],  # type: ignore[arg-type]
         key_type=DataType.TEXT, thresholds=Thresholds(10, 10, 2, 90), nonce="00" * 32,
-        valid_until=datetime.now(UTC) + timedelta(days=1), limits=JointLimits(),
+        valid_until=datetime.now(UTC) + timedelta(days=1), limits=JointLimits(120, 60, SECONDS_MAX),
+        protocol=joint.PROTOCOL, library=joint.LIBRARY,
     )  # fmt: skip
     pair = addresses()
 
@@ -115,7 +126,9 @@ def by_nodes(environment: Environment, folder: Path) -> float:
             task.document, side, folder / f"keys{side}.csv", folder / f"outbox{side}", folder / f"scratch{side}",
             task.limits.connect_seconds, SECONDS_MAX, 6 << 30,
         )  # fmt: skip
-        return party.run_party(place, party.Station(environment, pair[side], pair[1 - side]))
+        return party.run_party(
+            place, party.Station(environment, pair[side], pair[1 - side], certificates(folder, side))
+        )
 
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as both:

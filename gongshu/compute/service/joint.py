@@ -46,6 +46,7 @@ ALIAS = "data"
 PARQUET, PLAIN = "result.parquet", "result.csv"
 IDENTITY_SECRET = "joint-node"  # noqa: S105 - the name of a secret
 PREPARING = "preparing"
+KEPT = "hashed.parquet"
 PROGRESS_SECONDS = 0.5
 NO_MASK_KEY = b""
 
@@ -222,8 +223,9 @@ def _own(site: Site, task: JointTask, number: int, governed: Governed) -> _Own:
 def _write_keys(own: _Own, file: Path) -> None:
     side = own.side
     if own.is_plain:
+        kept = file.with_name(KEPT)
         keys.write_plain_keys(
-            own.recipe, own.key_name, own.hashing(), file, rows_max=side.rows_max, is_padded=side.is_padded
+            own.recipe, own.key_name, own.hashing(), file, kept, rows_max=side.rows_max, is_padded=side.is_padded
         )
         return
     keys.write_keys(
@@ -241,7 +243,7 @@ def _write(own: _Own, result: JointResult, place: Path) -> tuple[OutputFile, ...
     parquet, plain = outbox / PARQUET, outbox / PLAIN
     matched = place / "told" / party.MATCHED
     if own.task.kind is JointKind.INTERSECTION and own.is_plain:
-        rows = keys.write_matched(own.recipe, own.key_name, own.hashing(), matched, own.side.key_column, parquet, plain)
+        rows = keys.write_matched(place / KEPT, matched, own.side.key_column, parquet, plain)
         return folders.describe(outbox, {PARQUET: rows, PLAIN: rows})
     if own.task.kind is JointKind.INTERSECTION:
         found = keys.read_matched(matched)

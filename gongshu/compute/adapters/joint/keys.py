@@ -74,7 +74,7 @@ def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an engine without files of its own. What it says of a failure may hold a value: only its kind is raised."""
     options: dict[str, Any] = {
         "autoinstall_known_extensions": False, "autoload_known_extensions": False, "memory_limit": MEMORY_LIMIT,
-        "threads": THREADS, "temp_directory": "", "preserve_insertion_order": False,
+        "threads": THREADS, "temp_directory": "",
     }  # fmt: skip
     try:
         with duckdb.connect(":memory:", config=options) as engine:
@@ -85,22 +85,28 @@ def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
         raise KeysUnfit from None
 
 
-def _hash_rows(engine: duckdb.DuckDBPyConnection, recipe: Recipe, column: str, hashing: Hashing) -> None:
-    """Make the table ``hashed`` of each key as stored (``k``) and its hash (``key``), each once."""
+def _hash_rows(engine: duckdb.DuckDBPyConnection, recipe: Recipe, column: str, hashing: Hashing) -> bool:
+    """Make the table ``hashed`` of each key as stored (``k``), once, and its hash (``key``).
+
+    Return whether every key was its own normal form: then no two of them share a hash.
+    """
     where = f" WHERE {recipe.condition}" if recipe.condition else ""
     source = f'read_parquet($sources, union_by_name = true) AS "{recipe.alias}"{where}'
     name = column.replace('"', '""')
-    given = {"sources": [str(path) for path in recipe.sources]}
+    given = f'SELECT DISTINCT "{name}" AS k FROM (SELECT {recipe.select} FROM {source})'  # noqa: S608 - written by rules
+    hashed = f"CASE WHEN regexp_full_match(k, '{hashing.plain}') THEN {hashing.sql} END"
     engine.execute(
-        f'CREATE TABLE given AS SELECT DISTINCT "{name}" AS k FROM (SELECT {recipe.select} FROM {source})',  # noqa: S608 - written by rules
-        given,
+        f"CREATE TABLE hashed AS SELECT k, {hashed} AS key FROM ({given}) WHERE k IS NOT NULL",  # noqa: S608 - written by rules
+        {"sources": [str(path) for path in recipe.sources]},
     )
-    fits = f"regexp_full_match(k, '{hashing.plain}')"
-    engine.execute(f"CREATE TABLE hashed AS SELECT k, {hashing.sql} AS key FROM given WHERE {fits}")  # noqa: S608 - written by rules
-    reader = engine.cursor().execute(f"SELECT k FROM given WHERE k IS NOT NULL AND NOT {fits}")  # noqa: S608 - a constant
+    reader = engine.cursor().execute("SELECT k FROM hashed WHERE key IS NULL")
+    odd: list[tuple[str, str]] = []
     while batch := reader.fetchmany(BATCH_ROWS):
-        made = [(k, found.hex()) for (k,) in batch if (found := hashing.slowly(k)) is not None]
-        _insert(engine, "hashed", ("k", "key"), made)
+        odd += [(k, found.hex()) for (k,) in batch if (found := hashing.slowly(k)) is not None]
+    count = engine.execute("DELETE FROM hashed WHERE key IS NULL").fetchone()
+    for start in range(0, len(odd), BATCH_ROWS):
+        _insert(engine, "hashed", ("k", "key"), odd[start : start + BATCH_ROWS])
+    return count == (0,)
 
 
 def _insert(
@@ -113,39 +119,41 @@ def _insert(
 
 
 def write_plain_keys(
-    recipe: Recipe, column: str, hashing: Hashing, target: Path, *, rows_max: int, is_padded: bool
+    recipe: Recipe, column: str, hashing: Hashing, target: Path, kept: Path, *, rows_max: int, is_padded: bool
 ) -> int:
-    """Write a key file without values by the engine and return how many keys of ours are in it."""
+    """Write a key file without values by the engine and return how many keys of ours are in it.
+
+    Which key has which hash goes to ``kept``, for ``write_matched``.
+    """
     with _engine() as engine:
-        _hash_rows(engine, recipe, column, hashing)
-        engine.execute("CREATE TABLE made AS SELECT DISTINCT key FROM hashed")
-        count = int((engine.execute("SELECT count(*) FROM made").fetchone() or (0,))[0])
+        is_plain = _hash_rows(engine, recipe, column, hashing)
+        engine.table("hashed").write_parquet(str(kept), compression="uncompressed")
+        unique = "hashed" if is_plain else "(SELECT DISTINCT key FROM hashed)"
+        count = int((engine.execute(f"SELECT count(*) FROM {unique}").fetchone() or (0,))[0])  # noqa: S608 - our own names
         if count > rows_max:
             raise KeysUnfit
-        batch: list[tuple[str, ...]] = []
-        for key in decoys(count, rows_max, is_padded=is_padded):
-            batch.append((key.hex(),))
-            if len(batch) == BATCH_ROWS:
-                _insert(engine, "made", ("key",), batch)
-                batch = []
-        _insert(engine, "made", ("key",), batch)
-        engine.table("made").order("key").write_csv(str(target), header=True)
+        drawn = kept.with_name("decoys.csv")
+        with drawn.open("w", encoding="ascii", newline="\n") as file:
+            file.write("key\n")
+            file.writelines(f"{key.hex()}\n" for key in decoys(count, rows_max, is_padded=is_padded))
+        found = engine.read_csv(str(drawn), header=True, columns={"key": "VARCHAR"}, auto_detect=False)
+        engine.register("decoys", found)
+        made = engine.sql(f"SELECT key FROM {unique} UNION ALL SELECT key FROM decoys ORDER BY key")  # noqa: S608 - our own names
+        made.write_csv(str(target), header=True)
     return count
 
 
-def write_matched(  # noqa: PLR0917 - the rows, what matched, and where to
-    recipe: Recipe, column: str, hashing: Hashing, matched: Path, shown: str, parquet: Path, plain: Path
-) -> int:
+def write_matched(kept: Path, matched: Path, shown: str, parquet: Path, plain: Path) -> int:
     """Write our own keys, as they are stored, whose hashes the node found in both sets; return how many."""
     name = shown.replace('"', '""')
     with _engine() as engine:
-        _hash_rows(engine, recipe, column, hashing)
+        engine.register("hashed", engine.read_parquet(str(kept)))
         found = engine.read_csv(str(matched), header=True, columns={"key": "VARCHAR"}, auto_detect=False)
         engine.register("found", found)
-        engine.execute(f'CREATE TABLE result AS SELECT DISTINCT k AS "{name}" FROM hashed SEMI JOIN found USING (key)')  # noqa: S608 - quoted
-        ordered = engine.table("result").order(f'"{name}"')
-        ordered.write_parquet(str(parquet), compression="zstd")
-        ordered.write_csv(str(plain), header=True)
+        both = f'SELECT k AS "{name}" FROM hashed SEMI JOIN found USING (key) ORDER BY k'  # noqa: S608 - quoted
+        engine.execute(f"CREATE TABLE result AS {both}")
+        engine.table("result").write_parquet(str(parquet), compression="zstd")
+        engine.table("result").write_csv(str(plain), header=True)
         return int((engine.execute("SELECT count(*) FROM result").fetchone() or (0,))[0])
 
 
