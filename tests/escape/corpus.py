@@ -3,11 +3,11 @@
 Written against ``tests.escape.planted``; disclosure §1.4, 3.2, 3.3 and 4.
 """
 
-from tests.escape.hostile import arithmetic, effects, flows, groups, leftovers, names, packing, relations
+from tests.escape.hostile import arithmetic, effects, flows, groups, leftovers, links, names, packing, relations
 from tests.escape.hostile.outcomes import APART, SAME, WITHHELD
 from tests.escape.planted import VICTIM_INT
 
-PARTS = (flows, leftovers, arithmetic, packing, relations, names, effects, groups)
+PARTS = (flows, leftovers, arithmetic, packing, relations, links, names, effects, groups)
 OUTCOMES = frozenset({WITHHELD, SAME, APART})
 LONG_TEXT = "S" * 100
 

@@ -88,9 +88,10 @@ class Joins:
 
         A row tells of such a unit nothing that it does not tell of the other: thresholds count it once.
         """
+        here = {("instance", instance.alias) for instance in scope.instances}
         last = ("instance", scope.instances[-1].alias) if scope.instances else ()
         for one, other in self.equalities[start:]:
-            if one.unit is None or other.unit is None or side == "FULL":
+            if one.unit is None or other.unit is None or side == "FULL" or not {one.source, other.source} <= here:
                 continue
             early, late = (other, one) if one.source == last else (one, other)
             if side and last not in {one.source, other.source}:

@@ -117,6 +117,8 @@ def _items(scope: Scope, node: exp.Expression) -> tuple[tuple[str, Term], ...]:
 def _uncovered(inside: Inside) -> list[int]:
     """Return the positions of units inside that are not, by the keys, the unit of the row outside."""
     covered = {c.key[1].unit for c in inside.linked if c.key is not None and c.key[0].unit is not None}
+    for _ in inside.joins.same:  # of what is the same as a unit that is covered, or missing, so is its unit
+        covered |= {unit for unit, other in inside.joins.same.items() if other in covered}
     count = sum(len(i.source.kinds) for i in inside.scope.instances) + sum(len(k.kinds) for k in inside.scope.links)
     return [position for position in range(count) if position not in covered]
 

@@ -84,9 +84,7 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
         return staged
     query = thresholds.build(collector, plan, source, gate.thresholds)
     parts = partial(thresholds.parts_of_units, plan, source)
-    gate.drafts.append(
-        Draft(name, query, len(collector.keys), len(released), is_guarded=bool(source.units), parts=parts)
-    )
+    gate.drafts.append(Draft(name, query, len(collector.keys), len(released), is_guarded=is_guarded, parts=parts))
     return staged
 
 

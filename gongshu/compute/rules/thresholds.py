@@ -350,7 +350,7 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
     tests = [(), *dict.fromkeys(a.cell.tests for a in plan.asked if a.cell.tests)]
     weights = list(dict.fromkeys(weight.column for weight in plan.weights))
     made = []
-    for unit in behind.kinds:
+    for unit in (*behind.kinds, *behind.gone):
         group = fn("hash", *(name(k) for k in plan.keys)) if plan.keys else NO_GROUP.copy()
         items = [named(group, "g"), named(name(unit), "u")]
         items += [
@@ -438,7 +438,7 @@ def _final(
         same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, table)) for key in keys]
         joins.append(exp.Join(this=exp.Table(this=quoted(table)), side="LEFT", on=conjunction(same)))
     passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units or gone else exp.Boolean(this=True)
-    counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units]
+    counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units or gone]
     fewest = fn("least", *counts) if counts else exp.Null()
     below = [
         exp.LT(this=name(f"low{j}", f"{GUARD}{u}"), expression=exp.Literal.number(0))
