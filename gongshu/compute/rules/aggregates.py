@@ -9,11 +9,11 @@ from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
 from gongshu.compute.rules.expressions import anonymous, bind, handles, value
 from gongshu.compute.rules.functions import Aggregate, AggregateClass, Family, family
+from gongshu.compute.rules.listing import listed
 from gongshu.compute.rules.refusals import (
     AGGREGATE_MISPLACED,
     CONSTRUCT_REFUSED,
     FUNCTION_ARGUMENTS,
-    LISTING_REFUSED,
     RANK_MISSING,
     TOTAL_MISSING,
 )
@@ -42,11 +42,14 @@ def _anonymous(scope: Scope, node: exp.Expression) -> Term:
 @handles(exp.Filter)
 def _filtered(scope: Scope, node: exp.Expression) -> Term:
     scope.gate.only(node, "this", "expression")
-    known = known_aggregate(node.this)
+    called = node.this
+    if isinstance(called, exp.IgnoreNulls) and isinstance(called.this, exp.AnyValue):
+        called = called.this
+    known = known_aggregate(called)
     if known is None:
         scope.gate.findings.add(CONSTRUCT_REFUSED, construct="FILTER")
         return poison()
-    return aggregate(scope, node.this, known, node.expression.this)
+    return aggregate(scope, called, known, node.expression.this)
 
 
 @handles(exp.IgnoreNulls)
@@ -81,9 +84,6 @@ def known_aggregate(node: exp.Expression) -> Aggregate | None:
 def aggregate(scope: Scope, node: exp.Expression, known: Aggregate, filtered: exp.Expression | None) -> Term:
     """Return an aggregate of this SELECT's rows as a released value."""
     findings = scope.gate.findings
-    if known.kind is AggregateClass.LISTING:
-        findings.add(LISTING_REFUSED, function=known.name.upper())
-        return poison()
     if scope.collects is None:
         findings.add(AGGREGATE_MISPLACED, function=known.name.upper(), place=scope.place)
         return poison(DataType.DECIMAL)
@@ -91,6 +91,8 @@ def aggregate(scope: Scope, node: exp.Expression, known: Aggregate, filtered: ex
     test = None
     if filtered is not None:
         test = as_condition(findings, bind(inner, filtered), "FILTER")
+    if known.kind is AggregateClass.LISTING:
+        return listed(scope, node, known, test)
     if known.kind is AggregateClass.ORDER:
         scope.gate.only(node, "this", "expression", "quantile")
         fraction = node.args.get("expression") or node.args.get("quantile")
@@ -148,19 +150,17 @@ def _count(scope: Scope, inner: Scope, node: exp.Expression, known: Aggregate, t
         if argument is not None:
             scope.gate.only(argument)
         return collector.add(Wanted("count", known.kind, (), _mark("count", (), test), filter=test), DataType.INTEGER)
-    is_distinct = isinstance(argument, exp.Distinct)
-    if is_distinct:
+    is_distinct = isinstance(argument, exp.Distinct) or known.name == "approx_count_distinct"
+    nodes = [argument]
+    if isinstance(argument, exp.Distinct):
         scope.gate.only(argument, "expressions")
-        if len(argument.expressions) != 1:
-            findings.add(FUNCTION_ARGUMENTS, function="COUNT(DISTINCT)", expected="1")
-            return poison(DataType.INTEGER)
-        argument = argument.expressions[0]
-    term = value(inner, argument)
-    unit = term.unit if is_distinct else None
-    if unit is None:
+        nodes = argument.expressions
+    terms = tuple(value(inner, part) for part in nodes)
+    unit = terms[0].unit if is_distinct and len(terms) == 1 else None
+    for term in terms if unit is None else ():
         _need(scope, term, Use.TOTAL, TOTAL_MISSING, "COUNT(DISTINCT)" if is_distinct else "COUNT")
     made = Wanted(
-        "count", known.kind, (term,), _mark("count", (term,), test, is_distinct), is_distinct, filter=test, unit=unit
+        "count", known.kind, terms, _mark("count", terms, test, is_distinct), is_distinct, filter=test, unit=unit
     )
     return collector.add(made, DataType.INTEGER)
 

@@ -86,6 +86,9 @@ def _sum(scope: Scope, node: exp.Expression) -> Term:
     if isinstance(node.expression, exp.Interval):
         return _shifted(scope, node, operator)
     left, right = value(scope, node.this), value(scope, node.expression)
+    if left.data_type is DataType.DATE and _is_days(right):
+        days = exp.Interval(this=exp.Literal.string(str(abs(int(right.number or 0)))), unit=exp.Var(this="DAY"))
+        return _moved(scope, left, days, operator if (right.number or 0) >= 0 else "-" if operator == "+" else "+")
     if family(left.data_type) == family(right.data_type) == Family.TIME and kind is exp.Sub:
         return days_between(left, right)
     expect(scope, operator, left, Family.NUMBER)
@@ -110,9 +113,16 @@ def _sum(scope: Scope, node: exp.Expression) -> Term:
 
 
 def _shifted(scope: Scope, node: exp.Expression, operator: str) -> Term:
+    return _moved(scope, value(scope, node.this), node.expression, operator)
+
+
+def _is_days(term: Term) -> bool:
+    return term.is_constant and term.data_type is DataType.INTEGER and term.number is not None
+
+
+def _moved(scope: Scope, left: Term, interval: exp.Expression, operator: str) -> Term:
     # Date ± interval: affine while the interval is too short to leave the calendar.
-    interval, kind = node.expression, type(node)
-    left = value(scope, node.this)
+    kind = exp.Add if operator == "+" else exp.Sub
     expect(scope, operator, left, Family.TIME)
     scope.gate.only(interval, "this", "unit")
     unit = str(interval.args["unit"]).lower() if interval.args.get("unit") else ""
@@ -184,6 +194,24 @@ def _by_constant(  # noqa: PLR0917 - the parts of one operation
     interval = scaled(interval_of(term), factor)
     made = replace(made, factors=factors, offset=offset, number=number, interval=interval)
     return _within_range(scope, made, operator)
+
+
+@handles(exp.DPipe)
+def _beside(scope: Scope, node: exp.Expression) -> Term:
+    scope.gate.only(node, "this", "expression", "safe")
+    terms = value(scope, node.this), value(scope, node.expression)
+    for term in terms:
+        expect(scope, "||", term, Family.TEXT)
+
+    def emit() -> exp.Expression:
+        # CONCAT takes NULL for nothing, which || does not.
+        missing = [exp.Is(this=t.emit(Form.VALUE), expression=exp.Null()) for t in terms if t.text is None]
+        whole = call("concat", *(t.emit(Form.VALUE) for t in terms))
+        made = call("left", whole, exp.Literal.number(functions.TEXT_CHARACTERS_MAX))
+        test = exp.or_(*missing, copy=False) if missing else None
+        return made if test is None else paren(exp.Case(ifs=[exp.If(this=test, true=exp.Null())], default=made))
+
+    return derive("||", terms, data_type=DataType.TEXT, emit=emit)
 
 
 @handles(exp.Mod, exp.IntDiv)

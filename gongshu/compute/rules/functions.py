@@ -126,7 +126,6 @@ PARSED: dict[type[exp.Expression], tuple[str, tuple[str, ...]]] = {
     exp.Substring: ("substring", ("this", "start", "length")),
     exp.Replace: ("replace", ("this", "expression", "replacement")),
     exp.Concat: ("concat", ("expressions",)),
-    exp.DPipe: ("concat", ("this", "expression")),
     exp.StrPosition: ("strpos", ("this", "substr")),
     exp.StartsWith: ("starts_with", ("this", "expression")),
     exp.EndsWith: ("ends_with", ("this", "expression")),
@@ -190,6 +189,7 @@ _MOMENT, _ORDER, _LISTING = AggregateClass.MOMENT, AggregateClass.ORDER, Aggrega
 AGGREGATES: dict[type[exp.Expression], Aggregate] = {
     exp.Count: Aggregate("count", AggregateClass.COUNT),
     exp.CountIf: Aggregate("count_if", AggregateClass.COUNT),
+    exp.ApproxDistinct: Aggregate("approx_count_distinct", AggregateClass.COUNT),  # counted exactly
     exp.Sum: Aggregate("sum", _MOMENT),
     exp.Avg: Aggregate("avg", _MOMENT),
     exp.VariancePop: Aggregate("var_pop", _MOMENT),
@@ -208,6 +208,7 @@ AGGREGATES: dict[type[exp.Expression], Aggregate] = {
     exp.Median: Aggregate("median", _ORDER),
     exp.Quantile: Aggregate("quantile", _ORDER),
     exp.PercentileCont: Aggregate("quantile_cont", _ORDER),
+    exp.ApproxQuantile: Aggregate("quantile_cont", _ORDER),
     exp.PercentileDisc: Aggregate("quantile_disc", _ORDER),
     exp.AnyValue: Aggregate("any_value", _LISTING),
     exp.First: Aggregate("first", _LISTING),

@@ -121,7 +121,7 @@ def read_grouped(rows: Rows, node: exp.Expression) -> Source:
         return read_unit_groups(rows, node, keys, own)
     if own is not None:
         findings.add(CONSTRUCT_REFUSED, construct="GROUPING SETS (privacy unit)")
-    collector = Collector(scope.gate.fresh("r"), keys, sets=sets)
+    collector = Collector(scope.gate.fresh("r"), keys, hidden=rows.hidden | hidden_of(keys), sets=sets)
     collector.indirect = rows.indirect | union(k.direct | k.indirect for k in keys)
     scope.keys = {
         key.mark: collector.released(i, key.data_type, (key,)) for i, key in enumerate(keys) if not key.is_constant

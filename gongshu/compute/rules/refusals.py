@@ -256,7 +256,8 @@ AGGREGATE_MISPLACED = _gate(
 )  # fmt: skip
 LISTING_REFUSED = _gate(
     "listing-refused",
-    zh="{function} 会列出单行的值，不能用于统计结果。", en="{function} lists values of single rows.",
+    zh="{function} 会列出单行的值，所用的一切都需“可见”；缺少：{columns}。",
+    en="{function} lists values of single rows, so all that goes in needs reveal; missing: {columns}.",
     fix_zh="请改用 COUNT、SUM、AVG、MEDIAN 等聚合。", fix_en="Use COUNT, SUM, AVG, MEDIAN or another aggregate.",
 )  # fmt: skip
 WINDOW_ON_ROWS = _gate(

@@ -35,11 +35,12 @@ class Shown:
     limit: str = ""
     offset: str = ""
     is_distinct: bool = False
+    distinct_on: tuple[Term, ...] = ()  # of the rows that are alike in these, the first one stays
 
 
 def is_row_wise(items: tuple[tuple[str, Term], ...], shown: Shown, instances: tuple[Instance, ...]) -> bool:
     """Whether each row of a SELECT follows from one row of each relation below: no LIMIT, no DISTINCT, no window."""
-    is_cut = bool(shown.limit or shown.offset or shown.is_distinct or shown.qualify is not None)
+    is_cut = bool(shown.limit or shown.offset or shown.is_distinct or shown.distinct_on or shown.qualify is not None)
     has_window = any("OVER" in word for _, term in items for word in _words(term.mark))
     sources = [instance.source for instance in instances]
     return not is_cut and not has_window and all(s.is_row_wise or not s.is_row_level for s in sources)
@@ -149,6 +150,9 @@ class Selected:
         shown = self._shown
         if shown.is_distinct:
             made.set("distinct", exp.Distinct())
+        if shown.distinct_on:
+            keys = [t.emit(Form.VALUE) for t in shown.distinct_on]
+            made.set("distinct", exp.Distinct(on=exp.Tuple(expressions=keys)))
         tests = [t.emit(Form.VALUE) for t in (shown.having,) if t is not None]
         qualify = shown.qualify.emit(Form.VALUE) if shown.qualify is not None else None
         if shown.order:

@@ -17,7 +17,7 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.relations import Selected, is_row_wise
 from gongshu.compute.rules.scopes import Correlated, Gate, Governed, Instance, Scope, Source, Staged, fold
 from gongshu.compute.rules.sets import read_set
-from gongshu.compute.rules.showing import check_order, items_of, read_shown
+from gongshu.compute.rules.showing import check_order, items_of, read_distinctness, read_shown
 from gongshu.compute.rules.stages import Draft
 from gongshu.compute.rules.staging import Rows
 from gongshu.compute.rules.terms import (
@@ -148,7 +148,7 @@ def read_shown_rows(rows: Rows, node: exp.Expression) -> Source:
         return read_grouped(rows, node)
     if node.args.get("having") is not None:
         rows.scope.gate.findings.add(CONSTRUCT_REFUSED, construct="HAVING")
-    if node.args.get("distinct") is not None and rows.is_row_level:
+    if node.args.get("distinct") is not None and node.args["distinct"].args.get("on") is None and rows.is_row_level:
         return read_distinct(rows, node)
     return _plain(rows, node)
 
@@ -163,10 +163,8 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
     items = items_of(scope, node)
     shown = read_shown(scope, node, items)
     windows.finish()
-    shown.is_distinct = node.args.get("distinct") is not None
-    if shown.is_distinct:
-        scope.gate.only(node.args["distinct"])
     is_row_level = rows.is_row_level
+    read_distinctness(rows, node, shown)
     if is_row_level:
         check_order(rows, items, shown)
     made = Selected(

@@ -6,6 +6,7 @@ from gongshu.compute.rules.expressions import bind, value
 from gongshu.compute.rules.parameters import literal_of
 from gongshu.compute.rules.refusals import (
     CONSTRUCT_REFUSED,
+    FUNCTION_ARGUMENTS,
     LIMIT_NOT_LITERAL,
     NAME_REPEATED,
     ORDER_BETRAYS,
@@ -120,10 +121,27 @@ def _whole(scope: Scope, node: exp.Expression | None, kind: type[exp.Expression]
     return ""
 
 
+def read_distinctness(rows: Rows, node: exp.Expression, shown: Shown) -> None:
+    """Read DISTINCT of released rows, or DISTINCT ON, whose choice of rows follows from the ORDER BY."""
+    distinct, scope = node.args.get("distinct"), rows.scope
+    if distinct is None:
+        return
+    on = distinct.args.get("on")
+    if on is None:
+        scope.gate.only(distinct)
+        shown.is_distinct = True
+        return
+    scope.gate.only(distinct, "on")
+    parts = on.expressions if isinstance(on, exp.Tuple) else [on]
+    shown.distinct_on = tuple(value(scope, part) for part in parts)
+    if rows.is_row_level and not shown.order:
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function="DISTINCT ON", expected="ORDER BY")
+
+
 def check_order(rows: Rows, items: tuple[tuple[str, Term], ...], shown: Shown) -> None:
     findings = rows.scope.gate.findings
-    terms = [t for t, _, _ in shown.order]
-    if shown.limit or shown.offset:
+    terms = [*(t for t, _, _ in shown.order), *shown.distinct_on]
+    if shown.limit or shown.offset or shown.distinct_on:
         terms += [t for _, t in items]
         for base in sorted(rows.hidden, key=lambda b: b.name):
             findings.add(ORDER_BETRAYS, column=base.name)

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.functions import AggregateClass
-from gongshu.compute.rules.terms import Mark, Shape, Term, column, union
+from gongshu.compute.rules.terms import BaseColumn, Mark, Shape, Term, column, union
 from gongshu.compute.types import Stage
 from gongshu.policies.types import Use
 
@@ -26,6 +26,8 @@ class Wanted:
     filter: Term | None = None
     unit: int | None = None  # COUNT(DISTINCT unit): the position of the unit
     is_exact: bool = True  # an order statistic of released values
+    directions: tuple[tuple[bool, bool], ...] = ()  # of the last arguments, by which a list is ordered: descending, nulls first
+    separator: str = ","  # of a list that is a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ Sets = tuple[tuple[int, ...], ...]
 class Collects(Protocol):
     """Where the aggregates of a SELECT are asked for."""
 
+    hidden: frozenset[BaseColumn]  # columns without reveal that decided the rows and groups
     is_released: bool  # whether what comes out is a released value, so that arguments need the uses of aggregates
 
     def add(self, wanted: Wanted, data_type: DataType) -> Term:
@@ -63,6 +66,7 @@ class Collector:
     keys: list[Term] = field(default_factory=list)
     wanted: list[Wanted] = field(default_factory=list)
     indirect: frozenset[str] = frozenset()
+    hidden: frozenset[BaseColumn] = frozenset()
     is_released: bool = True
     sets: Sets = ()
 

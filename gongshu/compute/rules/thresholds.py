@@ -14,7 +14,7 @@ from typing import Any
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules import bounds, guards, meetings, rounding
+from gongshu.compute.rules import bounds, guards, listing, meetings, rounding
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import (
     GUARD,
@@ -120,6 +120,7 @@ class Plan(Guarded):
             tuple(summable(t) for t in wanted.arguments) if wanted.kind is AggregateClass.MOMENT else wanted.arguments
         )
         arguments = () if is_unit else tuple(self.rows.column(term, "x") for term in terms)
+        is_listing = wanted.kind is AggregateClass.LISTING
         tests = (self.rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
         reach = Cell(tests, arguments)
         inner = distinct(c for t in wanted.arguments for c in t.cells) if units else ()
@@ -129,6 +130,8 @@ class Plan(Guarded):
             test = conjunction([name(t) for t in tests]) if tests else None
             call = rounding.written(wanted, call, arguments, test, self.rounding)
         self.main.append(call)
+        if is_listing:
+            return  # each of these rows could be shown by itself
         self.cells += [cell for cell in dict.fromkeys(cells) if cell not in self.cells]
         if not units:
             return
@@ -148,7 +151,7 @@ class Plan(Guarded):
             column = self.rows.column(weight, "x")
             self.weights.append(Weight(len(self.main), column, quantities, is_tested=weight.is_tested))
         steps = distinct(step for t in wanted.arguments for step in t.steps)
-        if len(wanted.arguments) > 1:
+        if len(wanted.arguments) > 1 and wanted.kind is AggregateClass.MOMENT:
             # A value that few units have, and be it 0, is a lever on what is correlated with it.
             steps = distinct((*steps, *terms))
         for step in steps:
@@ -371,10 +374,15 @@ def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ..
 
 def written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:
     """Write an aggregate over rows whose columns have these names."""
+    if wanted.kind is AggregateClass.LISTING:
+        return listing.written(wanted, arguments, conjunction([name(t) for t in reach.tests]) if reach.tests else None)
     if unit:
         call: exp.Expression = fn("count", exp.Distinct(expressions=[guards.known_unit(unit)]))
     elif not arguments:
         call = exp.Count(this=exp.Star())
+    elif wanted.is_distinct and len(arguments) > 1:
+        row = exp.Tuple(expressions=[name(a) for a in arguments])
+        return where(fn("count", exp.Distinct(expressions=[row])), reach.written())
     elif wanted.is_distinct:
         call = fn("count", exp.Distinct(expressions=[name(arguments[0])]))
     elif wanted.kind is AggregateClass.ORDER:

@@ -366,6 +366,7 @@ class UnitCollector:
     """What one SELECT asks of the groups of units below it: keys, then aggregates, each a value of the unit's row."""
 
     is_released = False
+    hidden: frozenset[BaseColumn] = frozenset()  # looked at where the rows are shown
 
     def __init__(self, groups: UnitGroups, instance: Instance) -> None:
         """Add to ``groups``, which appears as ``instance``."""

@@ -106,7 +106,9 @@ class RowWindows:
             if [key.mark for key in known.keys] == marks:
                 return known
         indirect = self.rows.indirect | union(p.direct | p.indirect for p in parts)
-        made = Collector(self.rows.scope.gate.fresh("r"), list(parts), indirect=indirect)
+        made = Collector(
+            self.rows.scope.gate.fresh("r"), list(parts), indirect=indirect, hidden=self.rows.hidden | hidden_of(parts)
+        )
         self.partitions.append(made)
         return made
 
@@ -166,8 +168,8 @@ def _unwrapped(node: exp.Expression) -> tuple[exp.Expression, exp.Expression | N
     test, ignores_nulls = None, False
     if isinstance(node, exp.Filter):
         node, test = node.this, node.expression.this
-    if isinstance(node, exp.IgnoreNulls) and not isinstance(node.this, exp.AnyValue):
-        node, ignores_nulls = node.this, True
+    if isinstance(node, exp.IgnoreNulls):  # which the parser puts around every ANY_VALUE
+        node, ignores_nulls = node.this, not isinstance(node.this, exp.AnyValue)
     return node, test, ignores_nulls
 
 
