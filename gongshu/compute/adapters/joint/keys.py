@@ -103,10 +103,10 @@ def _hash_rows(engine: duckdb.DuckDBPyConnection, recipe: Recipe, column: str, h
     odd: list[tuple[str, str]] = []
     while batch := reader.fetchmany(BATCH_ROWS):
         odd += [(k, found.hex()) for (k,) in batch if (found := hashing.slowly(k)) is not None]
-    count = engine.execute("DELETE FROM hashed WHERE key IS NULL").fetchone()
+    removed = engine.execute("DELETE FROM hashed WHERE key IS NULL").fetchall()
     for start in range(0, len(odd), BATCH_ROWS):
         _insert(engine, "hashed", ("k", "key"), odd[start : start + BATCH_ROWS])
-    return count == (0,)
+    return removed == [(0,)]
 
 
 def _insert(
@@ -129,7 +129,7 @@ def write_plain_keys(
         is_plain = _hash_rows(engine, recipe, column, hashing)
         engine.table("hashed").write_parquet(str(kept), compression="uncompressed")
         unique = "hashed" if is_plain else "(SELECT DISTINCT key FROM hashed)"
-        count = int((engine.execute(f"SELECT count(*) FROM {unique}").fetchone() or (0,))[0])  # noqa: S608 - our own names
+        ((count,),) = engine.execute(f"SELECT count(*) FROM {unique}").fetchall()  # noqa: S608 - our own names
         if count > rows_max:
             raise KeysUnfit
         drawn = kept.with_name("decoys.csv")
@@ -140,7 +140,7 @@ def write_plain_keys(
         engine.register("decoys", found)
         made = engine.sql(f"SELECT key FROM {unique} UNION ALL SELECT key FROM decoys ORDER BY key")  # noqa: S608 - our own names
         made.write_csv(str(target), header=True)
-    return count
+    return int(count)
 
 
 def write_matched(kept: Path, matched: Path, shown: str, parquet: Path, plain: Path) -> int:
@@ -154,7 +154,8 @@ def write_matched(kept: Path, matched: Path, shown: str, parquet: Path, plain: P
         engine.execute(f"CREATE TABLE result AS {both}")
         engine.table("result").write_parquet(str(parquet), compression="zstd")
         engine.table("result").write_csv(str(plain), header=True)
-        return int((engine.execute("SELECT count(*) FROM result").fetchone() or (0,))[0])
+        ((count,),) = engine.execute("SELECT count(*) FROM result").fetchall()
+        return int(count)
 
 
 # -------------------------------------------------------------------------------------------------------- row by row
