@@ -1,5 +1,6 @@
 """Reading forms. What cannot be read is told by field, all at once, in the words of a refusal."""
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -10,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from gongshu.base.decisions import Kind, Reason, Refused, rule
-from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Use
+from gongshu.policies.types import ColumnPolicy, Hours, ResourcePolicy, Use
 
 T = TypeVar("T")
 
@@ -105,6 +106,10 @@ class Form:
             self._reasons.append(FIELD_EMPTY.because(field=name))
         return found
 
+    def refuse(self, name: str, expected: str) -> None:
+        """Say that a field cannot be read; ``check`` then refuses."""
+        self._reasons.append(FIELD_UNREADABLE.because(field=name, expected=expected))
+
     def check(self) -> None:
         """Refuse with everything that could not be read."""
         if self._reasons:
@@ -141,6 +146,22 @@ async def read_form(request: Request) -> Form:
 
 Filled = Annotated[Form, Depends(read_form)]
 """The form of the request, as an argument of a handler."""
+
+
+HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]\d|2[0-3]|24):([0-5]\d)")
+
+
+def read_hours(form: Form, name: str) -> tuple[Hours, ...]:
+    """Return the parts of a day in a field, one per line: ``08:00–18:00``."""
+    found = []
+    for line in form.lines(name):
+        matched = HOURS.fullmatch(line)
+        if matched is None:
+            form.refuse(name, "08:00–18:00")
+        else:
+            start_hour, start_minute, end_hour, end_minute = map(int, matched.groups())
+            found.append(Hours(start_hour * 60 + start_minute, end_hour * 60 + end_minute))
+    return tuple(found)
 
 
 def read_policy_uses(form: Form, prefix: str, offered: ResourcePolicy) -> ResourcePolicy:

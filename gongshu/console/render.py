@@ -42,6 +42,7 @@ from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day
 from gongshu.parties import service as parties
+from gongshu.policies.service import hours_text
 
 SESSION_COOKIE = "gongshu_session"
 FLASH_COOKIE = "gongshu_flash"
@@ -153,6 +154,7 @@ def _environment(language: Language) -> Environment:
         uses_by_column=lambda policies: {policy.column: policy.uses for policy in policies},
         quota=lambda pair: _share(*pair),
         items_by_code=lambda items: {item.code: item.text for item in items},
+        hours=hours_text,
         yuan=lambda minor: f"¥{yuan(minor)}",
         number=lambda value: f"{value:,}",
         day=_day,

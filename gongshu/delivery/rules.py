@@ -61,6 +61,21 @@ CONTRACT_STOPPED = rule(
     "contract-stopped", Kind.FORBIDDEN, zh="合约已终止。", en="The contract has ended.",
     fix_zh="请与运营机构联系或重新订购。", fix_en="Ask the operator, or order again.", law="TC609-6-2025-14 §10.1",
 )  # fmt: skip
+SIGNATURE_INVALID = rule(
+    "signature-invalid", Kind.UNAUTHENTICATED, zh="请求签名不正确。", en="The signature of the request is not right.",
+    fix_zh="请按接口说明对方法、路径、时间、随机数、请求编号、用途和请求体摘要签名。",
+    fix_en="Sign method, path, time, nonce, request id, purpose and body digest as the reference says.",
+)  # fmt: skip
+SIGNATURE_STALE = rule(
+    "signature-stale", Kind.UNAUTHENTICATED, zh="签名时间不在 {seconds} 秒之内，或早于网关启动。",
+    en="The request was not signed within the last {seconds} seconds, or before the gateway started.",
+    fix_zh="请校准时钟后重新签名，并使用同一请求编号。", fix_en="Check the clock and sign again, with the same request id.",
+)  # fmt: skip
+NONCE_REPEATED = rule(
+    "nonce-repeated", Kind.UNAUTHENTICATED, zh="该随机数已使用过，可能是重放。", en="The nonce was used before; this may be a replay.",
+    fix_zh="每次发送（包括重试）请使用新的随机数并重新签名。",
+    fix_en="Use a fresh nonce and sign again each time you send, also when you retry.",
+)  # fmt: skip
 PRODUCT_UNKNOWN = rule(
     "product-unknown", Kind.NOT_FOUND, zh="该密钥的合约下没有这个产品。",
     en="There is no such product under this key's contract.",
@@ -164,6 +179,8 @@ NDI_CODES: dict[str, int] = {
     "body-empty": 11001, "body-invalid": 11003, "request-id-invalid": 11003, "request-id-reused": 11003,
     "call-fields-unknown": 11003, "body-too-long": 11004, "call-field-too-long": 11004, "call-field-missing": 11005,
     "request-id-missing": 11005, "purpose-missing": 11005,
+    "signature-invalid": 12001, "signature-stale": 12001, "nonce-repeated": 12001, "signature-needed": 12001,
+    "address-not-agreed": 12001, "certificate-not-agreed": 12001, "outside-hours": 12001, "fields-not-agreed": 12001,
     "key-missing": 12001, "key-unknown": 12001, "purpose-not-agreed": 12001, "contract-not-yet": 12001,
     "contract-expired": 12002, "contract-stopped": 12002, "grant-ended": 12002,
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,

@@ -2,20 +2,32 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref
 from gongshu.base.ids import ContractId, KeyId, PartyId, PersonId, ProductId
+from gongshu.base.signing import SignedHeader
 from gongshu.compute.types import VerificationDefinition
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import UsagePolicy
 
 
+class KeyKind(StrEnum):
+    """How a key proves who calls."""
+
+    PLAIN = "plain"  # the secret itself goes with each call
+    SIGNING = "signing"  # the secret signs each call and never travels
+
+
 @dataclass(frozen=True)
 class ApiKey:
-    """A consumer's key for one contract. ``secret_sha256`` is all that is kept; the secret was shown once."""
+    """A consumer's key for one contract. ``secret_sha256`` is all that is kept; the secret was shown once.
+
+    Of a signing key not even that: ``secret_sha256`` stands for its id, and the secret is made anew of the platform's own.
+    """
 
     id: KeyId
     contract: ContractId
@@ -24,6 +36,7 @@ class ApiKey:
     secret_sha256: str
     created_at: datetime
     revoked_at: datetime | None = None
+    kind: KeyKind = KeyKind.PLAIN
 
     @property
     def ref(self) -> Ref:
@@ -45,6 +58,7 @@ class SnapshotContract:
     key_ids: dict[str, KeyId]  # secret_sha256 → key id
     stop_code: str = ""
     product_digest: str = ""
+    signing_keys: frozenset[KeyId] = frozenset()  # those of ``key_ids`` that only sign
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,11 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     purpose: str  # from the header; without it, the body's
     body: bytes
     is_body_too_long: bool = False
+    address: str = ""
+    certificate: str = ""  # SHA-256 of the caller's certificate, as a trusted proxy reports it
+    signed: SignedHeader | None = None
+    timestamp: str = ""
+    nonce: str = ""
 
 
 @dataclass(frozen=True)

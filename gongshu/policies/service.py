@@ -3,7 +3,7 @@
 from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mask_sql, parameter_of
 from gongshu.policies.rules.protection import NoiseLimits, decide_protection
 from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
-from gongshu.policies.rules.usage import decide_usage
+from gongshu.policies.rules.usage import decide_usage, hours_text, usage_policy_fault
 from gongshu.policies.rules.uses import (
     ALL_USES,
     Wider,
@@ -32,6 +32,7 @@ __all__ = [
     "default_policy",
     "default_uses",
     "excess",
+    "hours_text",
     "is_no_wider",
     "mask_fault",
     "mask_sql",
@@ -39,5 +40,6 @@ __all__ = [
     "parameter_of",
     "pseudonyms",
     "strictest",
+    "usage_policy_fault",
     "wider_than_default",
 ]

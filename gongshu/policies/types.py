@@ -165,11 +165,21 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Hours:
+    """A part of each day in China, from ``start_minute`` (inclusive) to ``end_minute`` (exclusive, at most 1 440)."""
+
+    start_minute: int
+    end_minute: int
+
+
+@dataclass(frozen=True)
 class UsagePolicy:
     """What a consumer may do under a contract (ODRL permission with constraints; T-14 names in brackets).
 
     ``purposes`` are purpose codes; ``calls_max`` (count) is the total, ``calls_per_day_max`` the daily limit, ``calls_per_second_max``
-    (frequency) the rate; ``period`` (time) is when.
+    (frequency) the rate; ``period`` (time) is when. What is empty does not restrict: ``addresses`` are networks that calls come
+    from (CIDR), ``hours`` the parts of a day, ``fields`` the input fields that may be sent, ``certificates`` the SHA-256
+    fingerprints of the caller's certificate as a trusted proxy reports it. ``is_signed_only``: calls must be signed.
     """
 
     purposes: tuple[str, ...]
@@ -177,13 +187,26 @@ class UsagePolicy:
     calls_max: int
     calls_per_day_max: int
     calls_per_second_max: int
+    addresses: tuple[str, ...] = ()
+    hours: tuple[Hours, ...] = ()
+    fields: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    is_signed_only: bool = False
 
 
 @dataclass(frozen=True)
 class UsageRequest:
-    """One intended use, with the state that the limits are measured against."""
+    """One intended use, with the state that the limits are measured against.
+
+    ``is_from_agreed``: it comes from an agreed address; ``has_certificate``: with an agreed certificate; ``is_signed``: it
+    carries a good signature; ``fields_beyond``: how many of its fields are not agreed.
+    """
 
     purpose: str
     calls_so_far: int
     calls_today: int
     calls_this_second: int
+    is_from_agreed: bool = True
+    has_certificate: bool = True
+    is_signed: bool = True
+    fields_beyond: int = 0

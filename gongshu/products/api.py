@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from gongshu.access.types import Actor, Permission
 from gongshu.base.days import Period
@@ -13,7 +13,7 @@ from gongshu.base.ids import ContractId, ListingId, OrderId, ProductId, ReleaseI
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
-from gongshu.policies.types import UsagePolicy
+from gongshu.policies.types import Hours, UsagePolicy
 from gongshu.products import service
 from gongshu.products.types import PLAIN, Contract, Listing, Order, Pricing, ProductVersion
 
@@ -83,11 +83,19 @@ class PolicyBody:
     calls_max: int
     calls_per_day_max: int
     calls_per_second_max: int
+    addresses: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    hours: Annotated[tuple[Hours, ...], Field(max_length=24)] = ()
+    fields: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    certificates: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    is_signed_only: bool = False
 
     def policy(self) -> UsagePolicy:
         """Return the policy, in UTC."""
         period = Period(self.period.start.astimezone(UTC), self.period.end.astimezone(UTC))
-        return UsagePolicy(self.purposes, period, self.calls_max, self.calls_per_day_max, self.calls_per_second_max)
+        return UsagePolicy(
+            self.purposes, period, self.calls_max, self.calls_per_day_max, self.calls_per_second_max, self.addresses,
+            self.hours, self.fields, self.certificates, self.is_signed_only,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import Tier, tier_faults
 from gongshu.compute.types import JobKind, OutputFile
 from gongshu.grants.types import ProductClass
+from gongshu.policies import service as policies
 from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import (
     Contract,
@@ -313,6 +314,13 @@ def decide_delist(listing: Listing, party: PartyId) -> Decision[Listing]:
     return step if isinstance(step, Denied) else decide(replace(listing, status=step.value))
 
 
+ORDER_POLICY_INVALID = rule(
+    "order-policy-invalid", Kind.INVALID, zh="使用条件无法执行：{fault}。", en="The conditions of use cannot be enforced: {fault}.",
+    fix_zh="网段写作 203.0.113.0/24，时段写作 08:00–18:00，证书指纹为 64 位十六进制小写。",
+    fix_en="Write networks as 203.0.113.0/24, hours as 08:00–18:00, fingerprints as 64 hexadecimal digits.",
+)  # fmt: skip
+
+
 def _policy_reasons(policy: UsagePolicy, standing: Standing) -> list[Reason | None]:
     period, purpose = policy.period, standing.product.purpose
     outer = (standing.entitlement.period, standing.grant.terms.period)
@@ -321,7 +329,9 @@ def _policy_reasons(policy: UsagePolicy, standing: Standing) -> list[Reason | No
         "calls_per_day_max": policy.calls_per_day_max,
         "calls_per_second_max": policy.calls_per_second_max,
     }
+    fault = policies.usage_policy_fault(policy)
     return [
+        ORDER_POLICY_INVALID.because(fault=fault) if fault else None,
         None if policy.purposes else ORDER_PURPOSE_MISSING.because(permitted=purpose),
         *(ORDER_PURPOSE_OUTSIDE.because(purpose=p, permitted=purpose) for p in policy.purposes if p != purpose),
         None

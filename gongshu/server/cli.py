@@ -47,7 +47,14 @@ def _gateway(settings: Settings, _args: argparse.Namespace) -> int:
     from gongshu.delivery.api.gateway import run_gateway  # noqa: PLC0415 - other commands start faster without it
     from gongshu.server.wiring import gateway_ports  # noqa: PLC0415
 
-    run_gateway(settings.home, settings.host, settings.gateway_port, *gateway_ports(settings.home))
+    run_gateway(
+        settings.home,
+        settings.host,
+        settings.gateway_port,
+        *gateway_ports(settings.home),
+        name=settings.gateway_name,
+        proxies=settings.gateway_proxies,
+    )
     return 0
 
 

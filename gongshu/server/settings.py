@@ -18,11 +18,14 @@ class Settings:
     gateway_port: int
     spark: SparkCluster | None = None
     token: str = field(default="", repr=False)
+    gateway_name: str = "g1"
+    gateway_proxies: frozenset[str] = frozenset()
 
     @staticmethod
     def from_environment(environment: dict[str, str] | None = None) -> "Settings":
         """Return the settings: ``GONGSHU_HOME`` (``./var``), ``GONGSHU_DATABASE_URL`` (SQLite in the home folder),
-        ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001), ``GONGSHU_TOKEN`` (nobody).
+        ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001), ``GONGSHU_TOKEN`` (nobody),
+        ``GONGSHU_GATEWAY_NAME`` (g1), ``GONGSHU_GATEWAY_PROXIES`` (addresses of proxies that are trusted; none).
         """  # fmt: skip
         read = dict(os.environ) if environment is None else environment
         return Settings(
@@ -33,6 +36,8 @@ class Settings:
             gateway_port=int(read.get("GONGSHU_GATEWAY_PORT", "8001")),
             spark=_spark(read),
             token=read.get("GONGSHU_TOKEN", ""),
+            gateway_name=read.get("GONGSHU_GATEWAY_NAME", "g1"),
+            gateway_proxies=frozenset(read.get("GONGSHU_GATEWAY_PROXIES", "").replace(",", " ").split()),
         )
 
 

@@ -17,6 +17,7 @@ from gongshu.console.labels import label_of
 from gongshu.console.pictures import contract_way, result_ring, tier_rows
 from gongshu.console.render import actor_of, done, gateway_of, page, site_of, translate
 from gongshu.delivery import service as delivery
+from gongshu.delivery.types import KeyKind
 from gongshu.metering import service as metering
 from gongshu.metering.types import ResultCode
 from gongshu.products import service as products
@@ -91,10 +92,12 @@ def terminate_contract(request: Request, contract_id: ContractId, form: Filled) 
 
 
 @router.post("/contracts/{contract_id}/keys")
-def create_key(request: Request, contract_id: ContractId) -> Response:
+def create_key(request: Request, contract_id: ContractId, form: Filled) -> Response:
     """Make a key and show its secret, this once."""
-    secret, _ = delivery.create_key(site_of(request), actor_of(request), contract_id)
-    response = page(request, "key-secret.html", secret=secret, contract_id=contract_id)
+    kind = form.choice("kind", KeyKind) or KeyKind.PLAIN
+    form.check()
+    secret, key = delivery.create_key(site_of(request), actor_of(request), contract_id, kind)
+    response = page(request, "key-secret.html", secret=secret, contract_id=contract_id, key=key)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -56,7 +56,9 @@ def explain(request: Request, entitlement_id: EntitlementId, form: Filled) -> Re
     """Say what the gate thinks of a statement: permitted with lineage, or every reason against it."""
     sql, given = form.text("sql", is_required=False), compute.read_parameters(form.lines("parameters"))
     if isinstance(given, Denied):
-        return page(request, "explained.html", explanation=Explanation(permitted=False, query=None, reasons=given.reasons))
+        return page(
+            request, "explained.html", explanation=Explanation(permitted=False, query=None, reasons=given.reasons)
+        )
     parameters = given.value
     explanation = compute.explain(site_of(request), actor_of(request), entitlement_id, sql, parameters) if sql else None
     return page(request, "explained.html", explanation=explanation)

@@ -1,5 +1,6 @@
 """Products, the market, and orders."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from fastapi import APIRouter, Request
@@ -9,7 +10,7 @@ from gongshu.base.days import Period, local_day, start_of_day
 from gongshu.base.ids import ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
-from gongshu.console.forms import Filled, Form
+from gongshu.console.forms import Filled, Form, read_hours
 from gongshu.console.pictures import tier_rows
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.policies.types import UsagePolicy
@@ -136,7 +137,10 @@ def read_policy(form: Form, purposes: tuple[str, ...]) -> UsagePolicy:
     total, per_day, per_second = form.whole("calls_max"), form.whole("per_day"), form.whole("per_second")
     form.check()
     period = Period(start_of_day(first), start_of_day(last + timedelta(days=1)))
-    return UsagePolicy(purposes, period, total, per_day, per_second)
+    return UsagePolicy(
+        purposes, period, total, per_day, per_second, form.lines("addresses"), read_hours(form, "hours"),
+        certificates=form.lines("certificates"), is_signed_only=form.is_set("is_signed_only"),
+    )  # fmt: skip
 
 
 @router.post("/market/{listing_id}/order")
@@ -146,10 +150,7 @@ def place_order(request: Request, listing_id: ListingId, form: Filled) -> Respon
     policy = read_policy(form, (form.text("purpose"),))
     if local_day(policy.period.start) == site.today():
         # The day has begun; the contract cannot be used before it is signed anyway.
-        policy = UsagePolicy(
-            policy.purposes, Period(site.now(), policy.period.end), policy.calls_max, policy.calls_per_day_max,
-            policy.calls_per_second_max,
-        )  # fmt: skip
+        policy = replace(policy, period=Period(site.now(), policy.period.end))
     order = products.place_order(site, actor, listing_id, policy)
     return done(request, f"/orders/{order.id}", "The order is placed. The operator draws up the contract.")
 

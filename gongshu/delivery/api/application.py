@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gongshu.base.decisions import Kind, Reason
+from gongshu.base.signing import SignedHeader, read_header
 from gongshu.delivery import service
 from gongshu.delivery.types import Answered, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
@@ -84,9 +85,12 @@ def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
 class GatewayApp:
     """ASGI: ``POST /v1/products/<id>/verify``, ``GET /healthz``, ``GET /readyz``, and the life of the gateway."""
 
-    def __init__(self, open_gateway: Callable[[], service.Gateway]) -> None:
-        """Open nothing yet: the gateway is opened when the server starts."""
-        self._open_gateway = open_gateway
+    def __init__(self, open_gateway: Callable[[], service.Gateway], proxies: frozenset[str] = frozenset()) -> None:
+        """Open nothing yet: the gateway is opened when the server starts.
+
+        ``proxies`` are the addresses whose word on the caller's address and certificate is taken.
+        """
+        self._open_gateway, self._proxies = open_gateway, proxies
         self._gateway: service.Gateway | None = None
         self._running = 0
         self._ticking: asyncio.Task[None] | None = None
@@ -142,7 +146,7 @@ class GatewayApp:
         elif scope["method"] == "POST" and path.startswith("/v1/products/") and path.endswith("/verify"):
             self._running += 1
             try:
-                await _verify(gateway, scope, receive, send)
+                await _verify(gateway, self._proxies, scope, receive, send)
             finally:
                 self._running -= 1
         elif scope["method"] in {"GET", "HEAD"} and path == "/healthz":
@@ -157,15 +161,32 @@ class GatewayApp:
             await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
 
 
-async def _verify(gateway: service.Gateway, scope: Message, receive: Receive, send: Send) -> None:
-    secret = request_id = purpose = b""
+async def _verify(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    secret = request_id = purpose = timestamp = nonce = forwarded = certificate = b""
+    signed: SignedHeader | None = None
     for name, value in scope["headers"]:
         if name == b"authorization":
             secret = value[7:] if value[:7].lower() == b"bearer " else b""
+            signed = None if secret else read_header(value.decode("ascii", "replace"))
         elif name == b"x-request-id":
             request_id = value
         elif name == b"x-purpose":
             purpose = value
+        elif name == b"x-timestamp":
+            timestamp = value
+        elif name == b"x-nonce":
+            nonce = value
+        elif name == b"x-forwarded-for":
+            forwarded = value
+        elif name == b"x-client-certificate":
+            certificate = value
+    address = scope["client"][0] if scope.get("client") else ""
+    if address in proxies:  # the last hop that the proxy itself saw
+        address = forwarded.decode("ascii", "replace").rpartition(",")[2].strip() or address
+    else:
+        certificate = b""
     message = await receive()
     body = message.get("body", b"")
     while message.get("more_body") and len(body) <= service.BODY_BYTES_MAX:
@@ -176,7 +197,9 @@ async def _verify(gateway: service.Gateway, scope: Message, receive: Receive, se
     is_too_long = len(body) > service.BODY_BYTES_MAX
     call = IncomingCall(
         scope["path"], secret, request_id.decode("ascii", "replace"),
-        purpose.decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long,
+        purpose.decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long, address,
+        certificate.decode("ascii", "replace").lower(), signed, timestamp.decode("ascii", "replace"),
+        nonce.decode("ascii", "replace"),
     )  # fmt: skip
     outcome = await gateway.answer(call)
     if isinstance(outcome, Answered):

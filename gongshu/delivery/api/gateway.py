@@ -29,7 +29,10 @@ def server_for(app: GatewayApp, host: str, port: int, **changes: Any) -> uvicorn
     return uvicorn.Server(uvicorn.Config(app, **settings))
 
 
-def run_gateway(home: Path, host: str, port: int, clock: Clock, keys: Keys, *, name: str = GATEWAY_NAME) -> None:
+def run_gateway(
+    home: Path, host: str, port: int, clock: Clock, keys: Keys, *, name: str = GATEWAY_NAME,
+    proxies: frozenset[str] = frozenset(),
+) -> None:  # fmt: skip
     """Serve product calls from the snapshot under ``home`` until SIGTERM or SIGINT.
 
     ``clock`` decides periods, days and months. ``keys`` opens the keyed hashes of products. Usage is written to
@@ -39,6 +42,6 @@ def run_gateway(home: Path, host: str, port: int, clock: Clock, keys: Keys, *, n
     gc.set_threshold(GC_ALLOCATIONS, GC_GENERATIONS, GC_GENERATIONS)
     gc.freeze()
     try:
-        server_for(GatewayApp(lambda: service.Gateway(home, name, clock, keys)), host, port).run()
+        server_for(GatewayApp(lambda: service.Gateway(home, name, clock, keys), proxies), host, port).run()
     finally:
         gc.unfreeze()

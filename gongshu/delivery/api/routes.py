@@ -11,7 +11,7 @@ from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.delivery import service
-from gongshu.delivery.types import ApiKey
+from gongshu.delivery.types import ApiKey, KeyKind
 from gongshu.metering.types import UsageRecord
 
 router = APIRouter(tags=["delivery"])
@@ -50,6 +50,7 @@ class KeyView:
     contract: ContractId
     created_at: datetime
     revoked_at: datetime | None
+    kind: KeyKind
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class CreatedKeyView:
 
 
 def _view(key: ApiKey) -> KeyView:
-    return KeyView(key.id, key.contract, key.created_at, key.revoked_at)
+    return KeyView(key.id, key.contract, key.created_at, key.revoked_at, key.kind)
 
 
 @router.post("/contracts/{contract_id}/keys", status_code=201, openapi_extra=needs(Permission.CONSUME_KEY_CREATE))
-def create_key(site: SiteOf, actor: ActorOf, contract_id: ContractId) -> CreatedKeyView:
+def create_key(site: SiteOf, actor: ActorOf, contract_id: ContractId, kind: KeyKind = KeyKind.PLAIN) -> CreatedKeyView:
     """Create a key for the organisation's own contract. The secret is shown this once."""
-    secret, key = service.create_key(site, actor, contract_id)
+    secret, key = service.create_key(site, actor, contract_id, kind)
     return CreatedKeyView(_view(key), secret)
 
 

@@ -11,8 +11,9 @@ from gongshu.base.ids import ContractId, GrantId, KeyId
 from gongshu.base.paging import Page, PageRequest
 from gongshu.base.site import Site, Transaction
 from gongshu.delivery import rules, store
+from gongshu.delivery.service.signatures import opener_of, signing_secret
 from gongshu.delivery.service.snapshots import publish_snapshot
-from gongshu.delivery.types import ApiKey
+from gongshu.delivery.types import ApiKey, KeyKind
 from gongshu.grants.types import Disposal, DisposalKind
 from gongshu.metering import service as metering
 from gongshu.metering.types import UsageRecord
@@ -22,12 +23,19 @@ SECRET_BYTES = 32
 SECRET_PREFIX = "gsk_"  # noqa: S105 - lets scanners of leaked secrets know ours
 
 
-def create_key(site: Site, actor: Actor, contract_id: ContractId) -> tuple[str, ApiKey]:
+def create_key(
+    site: Site, actor: Actor, contract_id: ContractId, kind: KeyKind = KeyKind.PLAIN
+) -> tuple[str, ApiKey]:  # fmt: skip
     """Make a key for the consumer's own contract; returns the secret, which is kept nowhere, and the key."""
-    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    key_id = KeyId(site.ids.make("key"))
+    if kind is KeyKind.SIGNING:
+        secret, opener = signing_secret(site.keys, key_id), opener_of(key_id)
+    else:
+        secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        opener = secret.encode()
     key = ApiKey(
-        id=KeyId(site.ids.make("key")), contract=contract_id, party=actor.party, created_by=actor.person,
-        secret_sha256=sha256_hex(secret.encode()), created_at=site.now(),
+        id=key_id, contract=contract_id, party=actor.party, created_by=actor.person,
+        secret_sha256=sha256_hex(opener), created_at=site.now(), kind=kind,
     )  # fmt: skip
     with site.db.transaction() as tx:
         contract = products.contract_in(tx, contract_id)

@@ -5,6 +5,7 @@ signed head says opens nothing.
 """
 
 import logging
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import msgspec
@@ -22,13 +23,27 @@ OPEN_KEPT_MAX = 200_000
 class Opened:
     """What a key opens: one contract's product."""
 
-    __slots__ = ("contract", "key", "names", "path", "product")
+    __slots__ = ("contract", "fields", "is_signing", "key", "names", "networks", "path", "product")
 
     def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
         """Prepare what every call under the contract needs."""
         self.contract, self.key, self.product = contract, key, product
         self.names = rules.names_of(product.verification) if product is not None else None
         self.path = f"/v1/products/{contract.product}/verify"
+        self.is_signing = key in contract.signing_keys
+        self.networks = tuple(ip_network(text) for text in contract.policy.addresses)
+        self.fields = frozenset(contract.policy.fields)
+
+    def is_agreed_address(self, address: str) -> bool:
+        """Whether calls may come from ``address``; what is no address comes from nowhere that was agreed."""
+        if not self.networks:
+            return True
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+        return any((mapped or found) in network for network in self.networks)
 
 
 class Opening:

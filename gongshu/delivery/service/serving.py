@@ -24,6 +24,7 @@ from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
 from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.opening import Opened, Opening
+from gongshu.delivery.service.signatures import Signatures, opener_of
 from gongshu.delivery.types import (
     Answered,
     IncomingCall,
@@ -81,6 +82,7 @@ class Gateway:
         self.meter = metering.open_meter(home, gateway, clock, limits)
         self._artifacts = Artifacts(home, keys, open_lookup)
         self._opening = Opening(home)
+        self._signatures = Signatures(keys, clock)
         self._snapshot: SnapshotHead | None = None
         self._life: Period | None = None
         self._rates: dict[ContractId, tuple[int, int]] = {}
@@ -126,14 +128,9 @@ class Gateway:
         unready = self._unready(now)
         if unready is not None:
             return Turned((unready,), retry_after_seconds=RETRY_SECONDS)
-        if not call.secret:
-            return Turned((rules.KEY_MISSING.because(),))
-        try:
-            opened = self._opening.find(sha256(call.secret).digest())
-        except SnapshotInvalid:
-            return Turned((rules.SNAPSHOT_DAMAGED.because(),), retry_after_seconds=RETRY_SECONDS)
-        if opened is None:
-            return Turned((rules.KEY_UNKNOWN.because(),))
+        opened = self._open(call, now)
+        if isinstance(opened, Turned):
+            return opened
         product = opened.product
         if product is not None and self._artifacts.find(product) is None:
             await self._artifacts.load(product)  # before anything is counted
@@ -148,6 +145,20 @@ class Gateway:
             return await self._serve(considered)
         except MeterUnavailable as unavailable:
             return _unavailable(unavailable.code)
+
+    def _open(self, call: IncomingCall, now: datetime) -> Opened | Turned:
+        """Return what the caller's key opens, once it has proved to hold it."""
+        if not call.secret and call.signed is None:
+            return Turned((rules.KEY_MISSING.because(),))
+        opener = call.secret if call.signed is None else opener_of(call.signed.key)
+        try:
+            opened = self._opening.find(sha256(opener).digest())
+        except SnapshotInvalid:
+            return Turned((rules.SNAPSHOT_DAMAGED.because(),), retry_after_seconds=RETRY_SECONDS)
+        if opened is None or opened.is_signing != (call.signed is not None):
+            return Turned((rules.KEY_UNKNOWN.because(),))
+        wrong = self._signatures.check(call, now) if call.signed is not None else None
+        return opened if wrong is None else Turned((wrong,))
 
     def _consider(self, considered: _Considered) -> _Considered:
         """Look for every reason against a call."""
@@ -172,7 +183,12 @@ class Gateway:
         is_repeat = considered.earlier is not None
         so_far, today = (0, 0) if is_repeat else self.meter.use_of(contract.id, now)
         known_purpose = purpose if purpose in contract.policy.purposes else "—"  # never repeat what was sent
-        asked = UsageRequest(known_purpose, so_far, today, self._this_second(contract))
+        policy = contract.policy
+        asked = UsageRequest(
+            known_purpose, so_far, today, self._this_second(contract), opened.is_agreed_address(call.address),
+            not policy.certificates or call.certificate in policy.certificates, call.signed is not None,
+            len(considered.fields.keys() - opened.fields) if opened.fields else 0,
+        )  # fmt: skip
         usage = policies.decide_usage(contract.policy, asked, now)
         if isinstance(usage, Denied):
             reasons[:0] = usage.reasons if purpose else _but_purpose(usage.reasons)

@@ -10,10 +10,18 @@ from gongshu.access.types import SYSTEM
 from gongshu.audit import service as audit
 from gongshu.base.decisions import Denied, decide
 from gongshu.base.digest import digest_of
-from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.ids import ContractId
 from gongshu.base.site import Site, Transaction
 from gongshu.delivery import adapters, rules, store
-from gongshu.delivery.types import PublishedSnapshot, Snapshot, SnapshotContract, SnapshotHead, SnapshotProduct
+from gongshu.delivery.types import (
+    ApiKey,
+    KeyKind,
+    PublishedSnapshot,
+    Snapshot,
+    SnapshotContract,
+    SnapshotHead,
+    SnapshotProduct,
+)
 from gongshu.grants.types import ProductClass
 from gongshu.products import service as products
 from gongshu.products.types import Contract, ProductVersion, Standing
@@ -119,12 +127,12 @@ def _changed(tx: Transaction, site: Site, head: SnapshotHead) -> SnapshotHead:
     for contract_id in sorted(named):
         contract = products.contract_in(tx, contract_id)
         keys = store.KEYS.all(tx, contract=contract_id)
-        in_use = {key.secret_sha256: key.id for key in keys if key.revoked_at is None}
+        in_use = tuple(key for key in keys if key.revoked_at is None)
         is_served = contract.performing_since is not None and bool(in_use)
         made = _contract(contract, standing(contract), in_use) if is_served else None
         for key in keys:
             hashed = adapters.key_of_contract(key.secret_sha256)
-            records[hashed] = made if key.secret_sha256 in in_use else None
+            records[hashed] = made if key.revoked_at is None else None
     shards = adapters.change_shards(site.home, head.contracts, records)
     return SnapshotHead(0, site.now(), _age_max(site), shards, head.products, size, head.rebuild_at)
 
@@ -145,29 +153,30 @@ def _whole(tx: Transaction, site: Site) -> SnapshotHead:
 def _content(tx: Transaction, site: Site) -> Snapshot:
     size, _ = audit.changes_since_in(tx, 0, ())
     offered = tuple(_product(product) for product in products.products_in(tx) if product.verification is not None)
-    keys: dict[ContractId, dict[str, KeyId]] = {}
+    keys: dict[ContractId, list[ApiKey]] = {}
     for key in store.KEYS.all(tx, is_revoked="no"):
-        keys.setdefault(key.contract, {})[key.secret_sha256] = key.id
+        keys.setdefault(key.contract, []).append(key)
     standing = products.standings_in(tx, site)
     contracts, ends = [], set[datetime]()
     for contract in products.contracts_in(tx):
         if contract.id in keys:  # nobody can call under a contract without a key
             rests_on = standing(contract)
             ends |= {rests_on.entitlement.period.end, rests_on.grant.terms.period.end}
-            contracts.append(_contract(contract, rests_on, keys[contract.id]))
+            contracts.append(_contract(contract, rests_on, tuple(keys[contract.id])))
     now = site.now()
     return Snapshot(
         0, now, _age_max(site), tuple(contracts), offered, size, min((end for end in ends if end > now), default=None)
     )
 
 
-def _contract(contract: Contract, standing: Standing, keys: dict[str, KeyId]) -> SnapshotContract:
+def _contract(contract: Contract, standing: Standing, keys: tuple[ApiKey, ...]) -> SnapshotContract:
     serving, product = products.decide_serve(contract, standing), standing.product
     return SnapshotContract(
         id=contract.id, digest=contract.digest, product=product.id, product_digest=contract.terms.product.digest,
         consumer=contract.terms.consumer, policy=contract.terms.policy,
         charges_no_record=contract.terms.charges_no_record, is_free=product.product_class is ProductClass.PUBLIC,
-        key_ids=dict(sorted(keys.items())),
+        key_ids={key.secret_sha256: key.id for key in sorted(keys, key=lambda key: key.secret_sha256)},
+        signing_keys=frozenset(key.id for key in keys if key.kind is KeyKind.SIGNING),
         stop_code=rules.stop_code(serving.reasons) if isinstance(serving, Denied) else "",
     )  # fmt: skip
 

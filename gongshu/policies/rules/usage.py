@@ -1,9 +1,12 @@
 """The decision on one use under a contract. Pure."""
 
+import re
 from datetime import datetime
+from ipaddress import ip_network
 
+from gongshu.base.days import CHINA
 from gongshu.base.decisions import Decision, Kind, decide, rule
-from gongshu.policies.types import UsagePolicy, UsageRequest
+from gongshu.policies.types import Hours, UsagePolicy, UsageRequest
 
 PURPOSE_NOT_AGREED = rule(
     "purpose-not-agreed", Kind.FORBIDDEN, zh="用途“{purpose}”不在合约约定的用途之内。",
@@ -33,6 +36,62 @@ TOO_MANY_PER_SECOND = rule(
 )  # fmt: skip
 
 
+ADDRESS_NOT_AGREED = rule(
+    "address-not-agreed", Kind.FORBIDDEN, zh="调用来源地址不在合约约定的网段内。",
+    en="The call does not come from an address agreed in the contract.",
+    fix_zh="请从约定的网段调用，或变更合约。",
+    fix_en="Call from an agreed network, or change the contract.", law="TC609-6-2025-14 (network)",
+)  # fmt: skip
+CERTIFICATE_NOT_AGREED = rule(
+    "certificate-not-agreed", Kind.FORBIDDEN, zh="客户端证书不是合约约定的证书。",
+    en="The client certificate is not one agreed in the contract.",
+    fix_zh="请使用登记的证书建立双向 TLS。", fix_en="Use a registered certificate for mutual TLS.",
+)  # fmt: skip
+OUTSIDE_HOURS = rule(
+    "outside-hours", Kind.FORBIDDEN, zh="现在不在合约约定的时段内（{hours}）。",
+    en="It is not within the hours agreed in the contract ({hours}).",
+    fix_zh="请在约定的时段（北京时间）内调用。", fix_en="Call within the agreed hours (China time).", law="TC609-6-2025-14 (time)",
+)  # fmt: skip
+FIELDS_NOT_AGREED = rule(
+    "fields-not-agreed", Kind.FORBIDDEN, zh="有 {count} 个字段不在合约约定之内。",
+    en="{count} of the fields are not agreed in the contract.",
+    fix_zh="请只使用：{fields}。", fix_en="Use only: {fields}.",
+)  # fmt: skip
+SIGNATURE_NEEDED = rule(
+    "signature-needed", Kind.FORBIDDEN, zh="合约约定调用须签名。", en="The contract asks for signed calls.",
+    fix_zh="请创建签名密钥并对请求签名。", fix_en="Create a signing key and sign the requests.",
+)  # fmt: skip
+MINUTES_PER_DAY = 1_440
+
+
+def is_within_hours(hours: tuple[Hours, ...], now: datetime) -> bool:
+    """Whether ``now`` lies in one of the parts of the day; none means always."""
+    if not hours:
+        return True
+    local = now.astimezone(CHINA)
+    minute = local.hour * 60 + local.minute
+    return any(part.start_minute <= minute < part.end_minute for part in hours)
+
+
+def hours_text(hours: tuple[Hours, ...]) -> str:
+    """Return parts of the day as ``08:00–18:00``."""
+    shown = ((h.start_minute, h.end_minute) for h in hours)
+    return ", ".join(f"{a // 60:02d}:{a % 60:02d}–{b // 60:02d}:{b % 60:02d}" for a, b in shown)
+
+
+def usage_policy_fault(policy: UsagePolicy) -> str:
+    """Return what is wrong with the networks, hours and fingerprints of ``policy``; empty when they can be enforced."""
+    for text in policy.addresses:
+        try:
+            ip_network(text)
+        except ValueError:
+            return f"addresses: {text[:60]}"
+    if any(not 0 <= h.start_minute < h.end_minute <= MINUTES_PER_DAY for h in policy.hours):
+        return "hours"
+    odd = [c for c in policy.certificates if not re.fullmatch("[0-9a-f]{64}", c)]
+    return f"certificates: {odd[0][:60]}" if odd else ""
+
+
 def decide_usage(policy: UsagePolicy, request: UsageRequest, now: datetime) -> Decision[UsageRequest]:
     """Permit one use under a contract. The counts in ``request`` are those before this use."""
     return decide(
@@ -46,6 +105,15 @@ def decide_usage(policy: UsagePolicy, request: UsageRequest, now: datetime) -> D
         CALLS_USED_UP_TODAY.because(limit=policy.calls_per_day_max)
         if request.calls_today >= policy.calls_per_day_max
         else None,
+        None if request.is_from_agreed else ADDRESS_NOT_AGREED.because(),
+        None if request.has_certificate else CERTIFICATE_NOT_AGREED.because(),
+        None
+        if not policy.hours or is_within_hours(policy.hours, now)
+        else OUTSIDE_HOURS.because(hours=hours_text(policy.hours)),
+        FIELDS_NOT_AGREED.because(count=request.fields_beyond, fields=", ".join(policy.fields))
+        if request.fields_beyond
+        else None,
+        SIGNATURE_NEEDED.because() if policy.is_signed_only and not request.is_signed else None,
         TOO_MANY_PER_SECOND.because(limit=policy.calls_per_second_max)
         if request.calls_this_second >= policy.calls_per_second_max
         else None,
