@@ -21,7 +21,7 @@ class Limits:
 
     units_min: int
     sets_max: int
-    unit_share_percent_max: int
+    leverage_percent_max: int
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Found:
     is_spent: bool = False
 
 
-Decide = Callable[[Any, int, int, Callable[[Any], tuple[float, float]]], list[bool]]
+Decide = Callable[[Any, Any, int, int, float], list[bool]]
 """``rules.ledger.decide_sets``."""
+CELLS_MAX = 200_000_000
+"""Kinds of units times sets: what is looked at in memory. Beyond it nothing more is released of the version."""
 
 
 def weigh(  # noqa: PLR0917 - what lies beside each other, and where what passes goes
@@ -54,7 +56,11 @@ def weigh(  # noqa: PLR0917 - what lies beside each other, and where what passes
         novel = [int(row[0]) for row in engine.execute("SELECT DISTINCT sid FROM new_sets ORDER BY sid").fetchall()]
         if known + len(novel) > limits.sets_max:
             return Found({}, known + len(novel), is_spent=bool(novel))
-        refused = _refused(engine, known, novel, limits, decide) | _overspent(engine, limits)
+        table = _kinds(engine, novel)
+        if table is None:
+            return Found({}, known + len(novel), is_spent=True)
+        passes = decide(*table, known, limits.units_min, limits.leverage_percent_max / 100)
+        refused = {sid for sid, is_shown in zip(novel, passes, strict=True) if not is_shown}
         refused |= _all_but_few(engine, whole, limits)
         engine.execute("CREATE TABLE refused (sid BIGINT)")
         if refused:
@@ -109,48 +115,24 @@ def _load_known(engine: duckdb.DuckDBPyConnection, earlier: list[Path]) -> tuple
     return int(counted[0]), max(int(counted[1]), 0)
 
 
-def _refused(
-    engine: duckdb.DuckDBPyConnection, known: int, novel: list[int], limits: Limits, decide: Decide
-) -> set[int]:
-    """Return the new sets that earlier ones and the ones before them leave too few units of."""
+def _kinds(engine: duckdb.DuckDBPyConnection, novel: list[int]) -> tuple[Any, Any] | None:
+    """Return the weights of each kind of unit in each set, known ones first, and how many units there are of each kind."""
     order = [int(row[0]) for row in engine.execute("SELECT sid FROM known ORDER BY sid").fetchall()] + novel
     place = {sid: index for index, sid in enumerate(order)}
-    overlaps = np.zeros((len(order), len(order)))
-    shared = engine.execute(
-        "SELECT a.sid, b.sid, sum(a.w * b.w) FROM members AS a JOIN members AS b ON a.u = b.u AND a.sid <= b.sid GROUP BY ALL"
-    ).fetchall()
-    for a, b, size in shared:
-        overlaps[place[a], place[b]] = overlaps[place[b], place[a]] = size
-
-    def look(coefficients: Any) -> tuple[float, float]:
-        used = np.nonzero(np.abs(coefficients) > 1e-9)[0]
-        given = {"sids": [order[i] for i in used], "shares": [float(coefficients[i]) for i in used]}
-        found = engine.execute(COMBINED, given).fetchone() or (0.0, 0.0)
-        return float(found[0] or 0), float(found[1] or 0)
-
-    passes = decide(overlaps, known, limits.units_min, look)
-    return {sid for sid, is_shown in zip(novel, passes, strict=True) if not is_shown}
-
-
-COMBINED = """
-    WITH shares AS (SELECT unnest($sids) AS sid, unnest($shares) AS share),
-    parts AS (SELECT u, sum(share * w) AS part FROM members JOIN shares USING (sid) GROUP BY u)
-    SELECT sum(part * part), max(part * part) FROM parts
-"""
-
-
-def _overspent(engine: duckdb.DuckDBPyConnection, limits: Limits) -> set[int]:
-    """Return the new sets with a unit about which too much would be told: each set of n units tells 1/n of each."""
-    found = engine.execute(
-        """
-        WITH sizes AS (SELECT sid, count(*) AS n FROM members GROUP BY sid HAVING bool_and(w = 1)),
-        told AS (SELECT u, sum(1 / n) AS share FROM members JOIN sizes USING (sid) GROUP BY u)
-        SELECT m.sid FROM members AS m JOIN told USING (u) WHERE m.sid IN (SELECT sid FROM new_sets)
-        GROUP BY m.sid HAVING max(share) > $most
-        """,
-        {"most": limits.unit_share_percent_max / 100},
-    ).fetchall()
-    return {int(row[0]) for row in found}
+    engine.execute(
+        "CREATE TABLE kinds AS SELECT row_number() OVER () - 1 AS kind, sids, weights, count(*) AS units FROM ("
+        "SELECT list(sid ORDER BY sid) AS sids, list(w ORDER BY sid) AS weights FROM members GROUP BY u) GROUP BY sids, weights"
+    )
+    units = np.array(
+        [row[0] for row in engine.execute("SELECT units FROM kinds ORDER BY kind").fetchall()], dtype=float
+    )
+    if len(units) * max(1, len(order)) > CELLS_MAX:
+        return None
+    weights = np.zeros((len(units), len(order)))
+    cells = engine.execute("SELECT kind, unnest(sids) AS sid, unnest(weights) AS w FROM kinds").fetchnumpy()
+    columns = np.array([place[int(sid)] for sid in cells["sid"]], dtype=int)
+    weights[np.asarray(cells["kind"], dtype=int), columns] = np.asarray(cells["w"], dtype=float)
+    return weights, units
 
 
 def _all_but_few(engine: duckdb.DuckDBPyConnection, whole: Path | None, limits: Limits) -> set[int]:

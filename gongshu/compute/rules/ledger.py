@@ -1,15 +1,12 @@
 """What released groups tell together: no combination of them may be about fewer than ``units_min`` units.
 
 Every released statistic is a sum over a set of units (or can be told from sums). Whoever knows several can add and
-subtract them: all but one, a total and its parts, halves of a crowd. So a new set is laid beside all earlier ones: what is
-left of it when everything that can be told from them is taken away must be spread over ``units_min`` units at least. That
-is the leverage of regression analysis: of one cell of n units each has the leverage 1/n, and the rule for one cell (at least
-``units_min`` units) becomes the rule for all of them.
-
-Works on overlaps alone (how many units two sets share), never on a unit.
+subtract them: all but one, a total and its parts, halves of a crowd. So a new set is laid beside all earlier ones. What is
+left of it, when everything that can be told from them is taken away, must be spread over ``units_min`` units at least; and all
+that is told of one unit is bounded. That is the leverage of regression analysis: a cell of n units has the leverage 1/n for each
+of them, a unit whose value can be solved for has the leverage 1. The rule for one cell becomes a rule for all of them.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +18,9 @@ from gongshu.compute.types import GovernedQuery, Stage, Trace
 
 REDUNDANT = 0.01
 """When this little (of a unit) is left of a set, it can be told from earlier ones already: nothing new is shown."""
-PLAIN_FACTOR = 16
-"""A combination this many times as large as the minimum is taken to be spread: no unit's part of it is above 4."""
 INVERSE_CUTOFF = 1e-10
+ROUNDING = 1e-6
+CHUNK_ROWS = 50_000
 SETS_SPENT = "sets-spent"
 
 LEDGER_SPENT = rule(
@@ -35,35 +32,44 @@ LEDGER_SPENT = rule(
 )  # fmt: skip
 
 
-Look = Callable[[Any], tuple[float, float]]
-"""Measures a combination of sets, given by its coefficients in their order: the squares of the units' parts, summed, and the
-largest of them."""
-
-
-def decide_sets(overlaps: Any, known: int, units_min: int, look: Look) -> list[bool]:
+def decide_sets(weights: Any, units: Any, known: int, units_min: int, leverage_max: float) -> list[bool]:
     """Return for each set after the first ``known`` whether it may be shown beside these and the ones before it.
 
-    ``overlaps`` holds in row i and column j what sets i and j share. ``look`` is asked where the overlaps alone leave doubt.
+    ``weights`` has a row for each kind of unit (those that are in the same sets are of one kind) and a column for each set: the
+    weight of such a unit in it. ``units`` says how many there are of each kind. ``leverage_max`` is a share of 1.
     """
-    given = np.array(overlaps, dtype=float)
-    shares = np.linalg.pinv(given[:known, :known], rcond=INVERSE_CUTOFF, hermitian=True) @ given[:known, known:]
-    left = given[known:, known:] - given[known:, :known] @ shares
-    made = np.hstack([-shares.T, np.eye(len(given) - known)])
+    given = np.asarray(weights, dtype=float)
+    overlaps = given.T @ (given * np.asarray(units, dtype=float)[:, None])
+    inverse = np.linalg.pinv(overlaps[:known, :known], rcond=INVERSE_CUTOFF, hermitian=True)
+    told = _leverages(given[:, :known], inverse)
+    shares = inverse @ overlaps[:known, known:]
+    left = overlaps[known:, known:] - overlaps[known:, :known] @ shares
+    made = np.hstack([-shares.T, np.eye(len(overlaps) - known)])
     passes = []
     for i in range(len(left)):
         remains = float(left[i, i])
-        is_spread = remains >= PLAIN_FACTOR * units_min or _is_spread(look(made[i]), units_min)
-        passes.append(remains <= REDUNDANT or is_spread)
-        if remains > REDUNDANT and is_spread:
+        if remains <= REDUNDANT:
+            passes.append(True)
+            continue
+        adds = (given @ made[i]) ** 2 / remains
+        touched = adds > ROUNDING / units_min
+        is_spread = float(adds.max()) * units_min <= 1 + ROUNDING
+        passes.append(is_spread and float((told + adds)[touched].max(initial=0.0)) <= leverage_max + ROUNDING)
+        if passes[-1]:
+            told += adds
             factors = left[i + 1 :, i] / remains
             left[i + 1 :] -= np.outer(factors, left[i])
             made[i + 1 :] -= np.outer(factors, made[i])
     return passes
 
 
-def _is_spread(found: tuple[float, float], units_min: int) -> bool:
-    total, largest = found
-    return total > 0 and largest * units_min <= total * (1 + REDUNDANT)
+def _leverages(given: Any, inverse: Any) -> Any:
+    """Return what sets that are known tell of each kind of unit."""
+    told = np.zeros(len(given))
+    for start in range(0, len(given), CHUNK_ROWS):
+        part = given[start : start + CHUNK_ROWS]
+        told[start : start + CHUNK_ROWS] = np.einsum("ij,ij->i", part @ inverse, part)
+    return told
 
 
 def without(query: GovernedQuery, groups: dict[str, tuple[int, ...]]) -> GovernedQuery:

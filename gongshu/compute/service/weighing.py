@@ -43,7 +43,7 @@ def run_weighed(site: Site, job: Job, query: GovernedQuery, run: sandbox.Run, pl
     today, parameters = site.today(), site.parameters
     limits = shelf.Limits(
         job.plan.thresholds.units_min, parameters.number("ledger.sets_max", today),
-        parameters.number("ledger.unit_share.percent_max", today),
+        parameters.number("ledger.leverage.percent_max", today),
     )  # fmt: skip
     if not query.traces or limits.sets_max == SETS_OFF:
         return sandbox.run_engine(query, run)

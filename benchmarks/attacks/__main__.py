@@ -1,0 +1,35 @@
+"""Run the attacks, print what they achieved, write ``docs/reference/attacks.md`` and ``build/bench.json``."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from benchmarks.attacks import Report, measurements, run
+from benchmarks.attacks.page import written
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE, FIGURES = ROOT / "docs" / "reference" / "attacks.md", ROOT / "build" / "bench.json"
+GOAL_POINTS = 5.0
+
+
+def save(report: Report) -> None:
+    """Put the figures beside those of other measurements."""
+    known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    FIGURES.parent.mkdir(exist_ok=True)
+    FIGURES.write_text(json.dumps(known | measurements(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Return 1 when an attack on the default policy is more than the goal above its base rate."""
+    report = run()
+    save(report)
+    PAGE.write_text(written(report, datetime.now(ZoneInfo("Asia/Shanghai")).date()), encoding="utf-8")
+    worst = max(report.after, key=lambda score: score.points)
+    print(f"worst attack at default policy: {worst.attack}, {worst.points:+.1f} points above its base rate")
+    return 1 if worst.points > GOAL_POINTS else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
