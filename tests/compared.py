@@ -30,7 +30,7 @@ class Comparison:
     def __init__(self, remote: str, client: Client, folder: Path) -> None:
         """Begin without relations."""
         self._remote, self._client, self._folder = remote, client, folder
-        self._engine = duckdb.connect(config={"threads": 1})
+        self._engine, self._shuffled = (duckdb.connect(config={"threads": 1}) for _ in range(2))
         self._urls: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -40,25 +40,27 @@ class Comparison:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close the engine on this side."""
         self._engine.close()
+        self._shuffled.close()
 
     def hold(self, engine: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
         """Take over tables of ``engine`` as projections."""
         for name in names:
             path = self._folder / f"{len(self._urls)}-{abs(hash(name))}.parquet"
             engine.table(name).write_parquet(str(path))
-            self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM read_parquet(?)', [str(path)])
+            read = f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM read_parquet(?)'
+            self._engine.execute(read, [str(path)])
+            self._shuffled.execute(
+                f'CREATE OR REPLACE TABLE "{name}" AS SELECT * EXCLUDE file_row_number '
+                "FROM read_parquet(?, file_row_number = true) ORDER BY hash(file_row_number)", [str(path)],
+            )  # fmt: skip
             self._urls[name] = path.as_uri()
 
     def on_duckdb(self, query: GovernedQuery) -> Answer:
-        groups = units = 0
-        for stage in query.stages:
-            self._engine.execute(f'CREATE OR REPLACE TEMP TABLE "{stage.name}" AS {stage.sql}')
-            if stage.is_counted:
-                counted = self._engine.execute(
-                    f'SELECT count(*) FILTER (NOT passes), coalesce(sum(units) FILTER (NOT passes), 0) FROM "{stage.name}"'
-                ).fetchone()
-                groups, units = groups + int(counted[0]), units + int(counted[1])
-        return self._engine.execute(query.sql).fetchall(), groups, units
+        return _answer(self._engine, query)
+
+    def is_determined(self, query: GovernedQuery) -> bool:
+        """Whether the answer is the same when the rows lie in another order: LIMIT and row numbers may leave a choice."""
+        return not _differ(_answer(self._engine, query), _answer(self._shuffled, query), query.outputs)
 
     def on_spark(
         self, query: GovernedQuery, relations: tuple[Relation, ...], limits: JobLimits = LIMITS
@@ -82,14 +84,30 @@ class Comparison:
 
     def differences(self, query: GovernedQuery, relations: tuple[Relation, ...]) -> list[str]:
         """Say where the two answers differ: rows, withheld groups, withheld units."""
-        rows, groups, units = self.on_duckdb(query)
-        outcome, theirs = self.on_spark(query, relations)
+        outcome, rows = self.on_spark(query, relations)
         if outcome.code:
             return [f"Spark: {outcome.code}"]
-        told = [] if (groups, units) == (outcome.groups_withheld, outcome.units_withheld) else [
-            f"withheld: {groups} groups of {units} units, on Spark {outcome.groups_withheld} of {outcome.units_withheld}"
-        ]  # fmt: skip
-        return told + differing(rows, theirs, query.outputs)
+        mine, theirs = self.on_duckdb(query), (rows, outcome.groups_withheld, outcome.units_withheld)
+        if self.is_determined(query):
+            return _differ(mine, theirs, query.outputs)
+        return [] if len(mine[0]) == len(rows) else [f"{len(mine[0])} rows, on Spark {len(rows)}"]
+
+
+def _answer(engine: duckdb.DuckDBPyConnection, query: GovernedQuery) -> Answer:
+    groups = units = 0
+    for stage in query.stages:
+        engine.execute(f'CREATE OR REPLACE TEMP TABLE "{stage.name}" AS {stage.sql}')
+        if stage.is_counted:
+            counted = engine.execute(
+                f'SELECT count(*) FILTER (NOT passes), coalesce(sum(units) FILTER (NOT passes), 0) FROM "{stage.name}"'
+            ).fetchone()
+            groups, units = groups + int(counted[0]), units + int(counted[1])
+    return engine.execute(query.sql).fetchall(), groups, units
+
+
+def _differ(mine: Answer, theirs: Answer, outputs: tuple[str, ...]) -> list[str]:
+    told = [] if mine[1:] == theirs[1:] else [f"withheld: {mine[1:]} groups and units, on Spark {theirs[1:]}"]
+    return told + differing(mine[0], theirs[0], outputs)
 
 
 def differing(mine: list[Row], theirs: list[Row], outputs: tuple[str, ...]) -> list[str]:

@@ -26,7 +26,7 @@ Over = Callable[[exp.Expression], exp.Expression]
 AGGREGATES = {
     kind: known.name for kind, known in allowed.AGGREGATES.items() if known.kind is not AggregateClass.LISTING
 }
-AGGREGATES[exp.ArgMin] = "arg_min"
+AGGREGATES |= {exp.ArgMin: "arg_min", exp.ArrayAgg: "list"}
 NOT_A_NUMBER = frozenset({"corr", "regr_slope"})
 """Of groups without spread DuckDB says that this is no number, where Spark says NULL."""
 UNORDERED = frozenset(
@@ -62,6 +62,8 @@ def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -
     only(node, "this", "expression", "quantile", "count")
     if name == "count":
         return _count(scope, node, over)
+    if name == "list":
+        return _list(scope, node, over)
     given = write(scope, node.this)
     if name == "sum":
         return Written(over(call("sum", _wide(given))), given.kind)
@@ -103,6 +105,17 @@ def _count(scope: Scope, node: exp.Expression, over: Over) -> Written:
     else:
         made = call("count", write(scope, argument).node)
     return Written(over(made), Kind.INTEGER)
+
+
+def _list(scope: Scope, node: exp.Expression, over: Over) -> Written:
+    # Of no rows DuckDB has no list, where Spark has an empty one: who reads it counts its elements and finds none either way.
+    argument, name = node.this, "collect_list"
+    if isinstance(argument, exp.Distinct):
+        (argument,), name = argument.expressions, "collect_set"
+    if isinstance(argument, exp.Subquery):  # Spark cannot run one in an aggregate of another
+        raise UnwritableError("EXISTS (… EXISTS (…))")
+    given = write(scope, argument)
+    return Written(over(call(name, given.node)), Kind.NESTED if given.kind is Kind.UNITS else Kind.UNITS)
 
 
 def _quantile(name: str, given: Written, fraction: exp.Expression, over: Over) -> Written:
@@ -150,6 +163,9 @@ def _window(scope: Scope, node: exp.Expression) -> Written:
 
 
 def _ranking(scope: Scope, function: exp.Expression) -> tuple[Written, str]:
+    if isinstance(function, exp.IgnoreNulls):
+        inner, name = _ranking(scope, function.this)
+        return Written(exp.IgnoreNulls(this=inner.node), inner.kind), name
     known = allowed.WINDOWS.get(type(function))
     if known is None:
         raise UnwritableError(f"{type(function).__name__.upper()} OVER")

@@ -34,8 +34,8 @@ def target_of(to: exp.Expression) -> tuple[str, Kind]:
         return f"DECIMAL({', '.join(sizes)})", Kind.DECIMAL
     known = {
         "FLOAT": ("FLOAT", Kind.DOUBLE), "DOUBLE": ("DOUBLE", Kind.DOUBLE), "TEXT": ("STRING", Kind.TEXT),
-        "VARCHAR": ("STRING", Kind.TEXT), "DATE": ("DATE", Kind.DATE), "TIMESTAMP": ("TIMESTAMP_NTZ", Kind.STAMP), "TIMESTAMPNTZ": ("TIMESTAMP_NTZ", Kind.STAMP),
-        "BOOLEAN": ("BOOLEAN", Kind.BOOLEAN),
+        "VARCHAR": ("STRING", Kind.TEXT), "DATE": ("DATE", Kind.DATE), "BOOLEAN": ("BOOLEAN", Kind.BOOLEAN),
+        "TIMESTAMP": ("TIMESTAMP_NTZ", Kind.STAMP), "TIMESTAMPNTZ": ("TIMESTAMP_NTZ", Kind.STAMP),
     }  # fmt: skip
     if name not in known:
         raise UnwritableError(f"CAST AS {name}")

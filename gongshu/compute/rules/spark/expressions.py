@@ -39,14 +39,18 @@ NAMES: dict[type[exp.Expression], tuple[str, tuple[str, ...]]] = {
     exp.TimeToUnix: ("epoch", ("this",)),
     exp.UnixToTime: ("make_timestamp", ("this",)),
     exp.Coalesce: ("coalesce", ("this", "expressions")),
+    exp.ArrayDistinct: ("list_distinct", ("this",)),
+    exp.ArraySort: ("list_sort", ("this",)),
+    exp.ArrayContains: ("list_contains", ("this", "expression")),
+    exp.Flatten: ("flatten", ("this",)),
 }
 
 
 class Queries(Protocol):
     """What writes queries that stand in expressions."""
 
-    def subquery(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
-        """Write a query in parentheses and return its columns."""
+    def subquery(self, node: exp.Expression, outer: "Scope") -> tuple[exp.Expression, Columns]:
+        """Write a query in parentheses, whose conditions may name columns of ``outer``, and return its columns."""
         ...
 
 
@@ -57,13 +61,16 @@ class Scope:
     queries: Queries
     sources: dict[str, Columns] = field(default_factory=dict)
     copied: list[int] = field(default_factory=lambda: [0])
+    outer: "Scope | None" = None
 
     def kind(self, name: str, table: str) -> Kind:
-        """Return the kind of a column."""
+        """Return the kind of a column, of this SELECT or of one around it."""
         found = [columns[name] for alias, columns in self.sources.items() if table in {"", alias} and name in columns]
-        if not found:
+        if found:
+            return found[0]
+        if self.outer is None:
             raise UnwritableError(f"COLUMN {name}")
-        return found[0]
+        return self.outer.kind(name, table)
 
     def again(self, node: exp.Expression) -> exp.Expression:
         """Copy a part that has to stand twice; a statement that would grow beyond bounds is refused."""
@@ -200,9 +207,10 @@ def _between(scope: Scope, node: exp.Expression) -> Written:
 @handles(exp.In)
 def _in(scope: Scope, node: exp.Expression) -> Written:
     only(node, "this", "expressions", "query")
-    left = paren(write(scope, node.this).node)
+    left = write(scope, node.this).node
+    left = left if isinstance(left, exp.Tuple) else paren(left)
     if node.args.get("query") is not None:
-        query, _ = scope.queries.subquery(node.args["query"])
+        query, _ = scope.queries.subquery(node.args["query"], scope)
         return Written(paren(exp.In(this=left, query=query)), Kind.BOOLEAN)
     items = [write(scope, item).node for item in node.expressions]
     return Written(paren(exp.In(this=left, expressions=items)), Kind.BOOLEAN)
@@ -230,8 +238,21 @@ def _case(scope: Scope, node: exp.Expression) -> Written:
 
 @handles(exp.Subquery)
 def _subquery(scope: Scope, node: exp.Expression) -> Written:
-    query, columns = scope.queries.subquery(node)
+    query, columns = scope.queries.subquery(node, scope)
     return Written(query, next(iter(columns.values())))
+
+
+@handles(exp.Exists)
+def _exists(scope: Scope, node: exp.Expression) -> Written:
+    only(node, "this")
+    query, _ = scope.queries.subquery(node.this, scope)
+    return Written(paren(exp.Exists(this=query.this)), Kind.BOOLEAN)
+
+
+@handles(exp.Tuple)
+def _tuple(scope: Scope, node: exp.Expression) -> Written:
+    only(node, "expressions")
+    return Written(exp.Tuple(expressions=[write(scope, part).node for part in node.expressions]), Kind.NOTHING)
 
 
 # ---------------------------------------------------------------------------------------------- numbers and casts
@@ -303,7 +324,7 @@ def _cast(scope: Scope, node: exp.Expression) -> Written:
 @handles(*NAMES)
 def _named(scope: Scope, node: exp.Expression) -> Written:
     name, keys = NAMES[type(node)]
-    only(node, *keys, "scale", "is_nvl", "is_null")
+    only(node, *keys, "scale", "is_nvl", "is_null", "nulls_first")
     parts: list[exp.Expression] = []
     for key in keys:
         part = node.args.get(key)

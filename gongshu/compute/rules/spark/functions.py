@@ -327,12 +327,31 @@ def hashed(given: Sequence[Written], again: Again) -> Written:
 
 
 def _element(given: Sequence[Written], _: Again) -> Written:
-    return Written(call("get", given[0].node, whole(_number(given[1]) - 1)), Kind.DOUBLE)
+    index = exp.Sub(this=paren(given[1].node), expression=whole(1))
+    kind = Kind.INTEGER if given[0].kind is Kind.UNITS else Kind.DOUBLE
+    return Written(call("get", given[0].node, cast(index, "INT")), kind)
 
 
 def _slice(given: Sequence[Written], _: Again) -> Written:
     start, end = _number(given[1]), _number(given[2])
-    return Written(call("slice", given[0].node, whole(start), whole(end - start + 1)), Kind.LIST)
+    return Written(call("slice", given[0].node, whole(start), whole(end - start + 1)), given[0].kind)
+
+
+def _length(given: Sequence[Written], _: Again) -> Written:
+    name = "array_size" if given[0].kind in {Kind.LIST, Kind.UNITS} else "length"
+    return Written(call(name, given[0].node), Kind.INTEGER)
+
+
+def _distinct(given: Sequence[Written], _: Again) -> Written:
+    return Written(call("array_distinct", call("array_compact", given[0].node)), given[0].kind)
+
+
+def _sorted(given: Sequence[Written], _: Again) -> Written:
+    return Written(call("sort_array", given[0].node), given[0].kind)
+
+
+def _flat(given: Sequence[Written], _: Again) -> Written:
+    return Written(call("flatten", given[0].node), Kind.UNITS)
 
 
 def _list_sum(given: Sequence[Written], _: Again) -> Written:
@@ -349,7 +368,7 @@ SCALARS: dict[str, Scalar] = {
     "greatest": _among("greatest"), "nullif": lambda given, _: Written(
         call("nullif", *(one.node for one in given)), given[0].kind
     ),
-    "coalesce": _plain("coalesce"), "length": _text("length", Kind.INTEGER), "lower": _text("lower"), "upper": _text("upper"),
+    "coalesce": _plain("coalesce"), "length": _length, "lower": _text("lower"), "upper": _text("upper"),
     "trim": _trimmed("btrim"), "ltrim": _trimmed("ltrim"), "rtrim": _trimmed("rtrim"), "left": _left, "right": _right,
     "substring": _substring, "replace": _text("replace"), "concat": _joined, "strpos": _text("instr", Kind.INTEGER),
     "starts_with": _text("startswith", Kind.BOOLEAN), "ends_with": _text("endswith", Kind.BOOLEAN),
@@ -358,5 +377,6 @@ SCALARS: dict[str, Scalar] = {
     "dayofyear": _of_day("dayofyear"), "hour": _of_time("hour"), "minute": _of_time("minute"),
     "last_day": _of_day("last_day", Kind.DATE), "strftime": _formatted, "epoch": _seconds, "make_timestamp": _from_micros,
     "isfinite": _is_finite, "hash": hashed, "list_extract": _element, "list_slice": _slice, "list_sum": _list_sum,
+    "list_distinct": _distinct, "list_sort": _sorted, "flatten": _flat, "list_contains": _text("array_contains", Kind.BOOLEAN), "len": _length,
 }  # fmt: skip
 """By DuckDB's names."""

@@ -14,7 +14,7 @@ NODES_MAX = 200_000
 
 
 class Kind(StrEnum):
-    """Kinds of values. ``LIST``: the largest parts of a group."""
+    """Kinds of values. ``LIST``: the largest parts of a group; ``UNITS``: lists of units, ``NESTED`` lists of such lists."""
 
     NOTHING = "null"
     INTEGER = "integer"
@@ -26,6 +26,8 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     BINARY = "binary"
     LIST = "list"
+    UNITS = "units"
+    NESTED = "nested"
 
 
 KIND_OF: dict[DataType, Kind] = {

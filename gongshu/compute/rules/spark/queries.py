@@ -22,13 +22,14 @@ class QueryWriter:
 
     tables: dict[str, Columns]
     copied: list[int] = field(default_factory=lambda: [0])
+    outer: Scope | None = None
 
     def query(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
         """Write a query and return its columns."""
         if isinstance(node, exp.Subquery):
             only(node, "this")
             return self.query(node.this)
-        inner = QueryWriter(dict(self.tables), self.copied)
+        inner = QueryWriter(dict(self.tables), self.copied, self.outer)
         ctes = inner.read_with(node)
         if isinstance(node, exp.Select):
             made, columns = inner.select(node)
@@ -40,9 +41,10 @@ class QueryWriter:
             made.set("with_", exp.With(expressions=ctes))
         return made, columns
 
-    def subquery(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
-        """Write a query in parentheses."""
-        made, columns = self.query(node)
+    def subquery(self, node: exp.Expression, outer: Scope | None = None) -> tuple[exp.Expression, Columns]:
+        """Write a query in parentheses; its conditions may name columns of ``outer``."""
+        writer = QueryWriter(dict(self.tables), self.copied, outer or self.outer)
+        made, columns = writer.query(node)
         return exp.Subquery(this=made), columns
 
     def read_with(self, node: exp.Expression) -> list[exp.Expression]:
@@ -59,7 +61,7 @@ class QueryWriter:
     def select(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
         """Write a SELECT."""
         only(node, *PARTS)
-        scope = Scope(self, {}, self.copied)
+        scope = Scope(self, {}, self.copied, self.outer)
         made = exp.Select()
         if node.args.get("from_") is not None:
             made.set("from_", exp.From(this=self._source(scope, node.args["from_"].this)))
@@ -87,7 +89,7 @@ class QueryWriter:
         if group is not None:
             only(group, "expressions")
             made.set("group", exp.Group(expressions=[write(scope, key).node for key in group.expressions]))
-        self._finish(made, node, Scope(self, {**scope.sources, "": columns}, self.copied))
+        self._finish(made, node, Scope(self, {**scope.sources, "": columns}, self.copied, self.outer))
         return made, columns
 
     def united(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
