@@ -11,7 +11,10 @@ import pytest
 from gongshu.compute.adapters import programs as cells
 from gongshu.compute.adapters import system_calls
 from tests import programs
-from tests.escape.hostile_programs import HOSTILE, PRELUDE
+from tests.escape.hostile_machinery import EXHAUSTION, KERNEL, NETWORK, ODD, PROCESSES
+from tests.escape.hostile_programs import FILES, OUTBOX, PICKLES, PRELUDE
+
+HOSTILE = [*FILES, *OUTBOX, *PICKLES, *NETWORK, *PROCESSES, *EXHAUSTION, *KERNEL, *ODD]
 
 needs_cells = pytest.mark.skipif(not cells.has_namespaces(), reason="this machine has no user namespaces")
 CODES = {

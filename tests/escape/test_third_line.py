@@ -45,7 +45,7 @@ HOSTILE_SQL = [
     "SELECT * FROM read_text('/proc/self/environ')",
     "SELECT * FROM read_text('/proc/1/cmdline')",
     "SELECT * FROM glob('{home}/*')",
-    "SELECT * FROM glob('/root/*')",
+    "SELECT * FROM glob('/var/*')",
     "SELECT * FROM glob('/etc/*')",
     "SELECT * FROM read_json_auto('{secret}')",
     "SELECT * FROM read_parquet('{home}/other.parquet')",

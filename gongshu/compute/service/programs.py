@@ -29,7 +29,6 @@ from gongshu.compute.types import (
 from gongshu.policies.types import ResourcePolicy
 from gongshu.scenarios.types import Entitlement
 
-PREFIX = "compute.python."
 READABLE = (".parquet", ".csv")
 
 
@@ -45,7 +44,7 @@ class Submission:
 def limits_of(site: Site) -> ProgramLimits:
     """Return the limits of Python jobs in force today."""
     names = ProgramLimits.__dataclass_fields__
-    return ProgramLimits(**{name: site.parameters.number(PREFIX + name, site.today()) for name in names})
+    return ProgramLimits(**{name: site.parameters.number(f"compute.python.{name}", site.today()) for name in names})
 
 
 def program_columns(policy: ResourcePolicy) -> dict[str, str]:

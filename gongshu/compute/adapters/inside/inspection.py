@@ -239,17 +239,21 @@ def _measure_model(model: Any) -> dict[str, Any]:
 COPIERS = {".txt": copy_text, ".parquet": copy_parquet, ".csv": copy_csv, ".onnx": copy_model}
 
 
+def _copy(name: str, rows_max: int) -> dict[str, Any]:
+    source = WRITTEN / name
+    if source.stat().st_size == 0:
+        raise RefusedError("output-missing")
+    if is_pickle(source.read_bytes()):
+        raise RefusedError("output-pickle")
+    return COPIERS[source.suffix](source, CLEAN / name, rows_max)
+
+
 def inspect(order: dict[str, Any]) -> dict[str, Any]:
     """Return what was found in each output, or the code of the first one that is refused and its name."""
     found: dict[str, Any] = {}
     for name in order["outputs"]:
-        source, target = WRITTEN / name, CLEAN / name
         try:
-            if source.stat().st_size == 0:
-                raise RefusedError("output-missing")
-            if is_pickle(source.read_bytes()):
-                raise RefusedError("output-pickle")
-            found[name] = COPIERS[source.suffix](source, target, order["rows_max"])
+            found[name] = _copy(name, order["rows_max"])
         except RefusedError as refused:
             return {"code": str(refused), "output": name}
         except MemoryError:

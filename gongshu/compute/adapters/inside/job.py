@@ -54,23 +54,23 @@ def arrow(relation: str) -> Any:
 
 def polars(relation: str) -> Any:
     """Return a relation as ``polars.DataFrame``."""
-    import polars as library  # noqa: PLC0415
+    import polars as pl  # noqa: PLC0415
 
-    return library.read_parquet(_path("relations", relation))
+    return pl.read_parquet(_path("relations", relation))
 
 
 def scan(relation: str) -> Any:
     """Return a relation as ``polars.LazyFrame``: only what a query needs is read."""
-    import polars as library  # noqa: PLC0415
+    import polars as pl  # noqa: PLC0415
 
-    return library.scan_parquet(_path("relations", relation))
+    return pl.scan_parquet(_path("relations", relation))
 
 
 def pandas(relation: str) -> Any:
     """Return a relation as ``pandas.DataFrame``."""
-    import pandas as library  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
 
-    return library.read_parquet(_path("relations", relation))
+    return pd.read_parquet(_path("relations", relation))
 
 
 def write_table(name: str, table: Table) -> None:
@@ -87,13 +87,13 @@ def write_table(name: str, table: Table) -> None:
 
 
 def _arrow_of(table: Table) -> Any:
-    import pyarrow  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
 
-    if isinstance(table, pyarrow.Table):
+    if isinstance(table, pa.Table):
         return table
     if hasattr(table, "to_arrow"):  # Polars
         return table.to_arrow()
-    return pyarrow.Table.from_pandas(table, preserve_index=False)
+    return pa.Table.from_pandas(table, preserve_index=False)
 
 
 def write_text(name: str, text: str) -> None:
