@@ -29,15 +29,14 @@ def listed(scope: Scope, node: exp.Expression, known: Aggregate, test: Term | No
     nodes, orders, is_distinct, separator = _parts(scope, node)
     arguments = tuple(value(inner, part) for part in nodes)
     by = tuple((value(inner, o.this), bool(o.args.get("desc")), bool(o.args.get("nulls_first"))) for o in orders)
-    needs_order = known.name in BY_ORDER and not by
-    if len(arguments) != known.arguments or needs_order or collector is None:
-        expected = f"{known.arguments}" + (", ORDER BY" if needs_order else "")
-        scope.gate.findings.add(FUNCTION_ARGUMENTS, function=known.name.upper(), expected=expected)
+    if len(arguments) != known.arguments or collector is None:
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function=known.name.upper(), expected=f"{known.arguments}")
         return poison()
+    _check(scope, known, collector, (*arguments, *(t for t, _, _ in by), *((test,) if test is not None else ())))
+    if known.name in BY_ORDER and not by:
+        scope.gate.findings.add(FUNCTION_ARGUMENTS, function=known.name.upper(), expected="1, ORDER BY")
     if known.name == "string_agg" and family(arguments[0].data_type) not in {Family.TEXT, "null"}:
         scope.gate.findings.add(FUNCTION_ARGUMENTS, function="STRING_AGG", expected=Family.TEXT)
-    terms = (*arguments, *(t for t, _, _ in by), *((test,) if test is not None else ()))
-    _check(scope, known, collector, terms)
     mark = (
         known.name, is_distinct, separator, tuple((t.mark, *rest) for t, *rest in by), tuple(t.mark for t in arguments),
         test.mark if test is not None else None,

@@ -26,7 +26,7 @@ CORPUS: list[tuple[str, str]] = [
     # --- Grouping that is not named
     ("SELECT group_text, count(*) FROM people GROUP BY GROUPING SETS ((group_text), ())", SAME),
     ("SELECT group_text, GROUPING(group_text) FROM people GROUP BY group_text", SAME),
-    ("SELECT DISTINCT ON (group_text) no_text FROM people", "construct-refused"),
+    ("SELECT DISTINCT ON (group_text) no_text FROM people", "order-betrays"),
     ("SELECT group_text, no_text FROM people GROUP BY group_text", "column-not-grouped"),
     ("SELECT join_compare_text, sum(total_int) FROM people GROUP BY join_compare_text", "group-missing"),
     ("SELECT reveal_text, sum(total_int) FROM people WHERE filter_int = {v} GROUP BY reveal_text", WITHHELD),
@@ -58,7 +58,7 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT count(DISTINCT join_compare_text) AS n1, count(DISTINCT join_compare_text) FILTER (WHERE filter_int <> {v}) AS n2 FROM people", WITHHELD),
     ("SELECT count(DISTINCT group_text) AS n FROM people WHERE filter_int = {v}", "total-missing"),
     ("SELECT count(DISTINCT total_int) AS n1, count(DISTINCT total_int) FILTER (WHERE filter_int <> {v}) AS n2 FROM people", WITHHELD),
-    ("SELECT DISTINCT ON (group_text) group_text, total_int FROM people", "construct-refused"),
+    ("SELECT DISTINCT ON (group_text) group_text, total_int FROM people", "order-betrays"),
     ("SELECT group_text, count(*) AS n FROM people TABLESAMPLE RESERVOIR(1) GROUP BY group_text", "construct-refused"),
     ("SELECT count(*) AS n FROM people USING SAMPLE 50% (bernoulli)", "construct-refused"),
     ("SELECT group_int3, count(*) AS n FROM cards GROUP BY group_int3", SAME),

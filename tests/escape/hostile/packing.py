@@ -1,6 +1,6 @@
 """Rows packed into one value, and windows over rows."""
 
-from tests.escape.hostile.outcomes import SAME, WITHHELD
+from tests.escape.hostile.outcomes import APART, SAME, WITHHELD
 
 CORPUS: list[tuple[str, str]] = [
     # --- Listing, packing, whole rows
@@ -110,7 +110,7 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT list_filter([1, 2], x -> no_int > x) FROM people", "function-unknown"),
     ("SELECT reduce([no_int], lambda a, b: a) FROM people", "statement-unreadable"),
     ("SELECT quantile_cont(rank_int, [0.1, 0.5]) FROM people", "function-unknown"),
-    ("SELECT approx_quantile(rank_int, 0.5) FROM people", "function-unknown"),
+    ("SELECT approx_quantile(rank_int, 0.5) FROM people", APART),
     ("SELECT reservoir_quantile(rank_int, 0.5) FROM people", "function-unknown"),
     ("SELECT hyperloglog(no_text) FROM people", "function-unknown"),
     ("SELECT datasketch_hll(no_text) FROM people", "function-unknown"),
