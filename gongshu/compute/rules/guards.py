@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from gongshu.compute.rules.terms import conjunction, paren, quoted, sql_type
-from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
+from gongshu.compute.rules.writing import counted, double, fn, grouped, name, named, number, summed
 from gongshu.policies.types import Thresholds
 
 SOURCE, MAIN, PER, GUARD, STEPS = "rows:", "main:", "per:", "guard:", "steps:"
@@ -32,16 +32,30 @@ class Cell:
     tests: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
+    def _present(self) -> list[exp.Expression]:
+        return [exp.Not(this=exp.Is(this=name(a), expression=exp.Null())) for a in self.arguments]
+
     def written(self) -> exp.Expression | None:
         """Write the condition; ``None`` means every row."""
-        present = [exp.Not(this=exp.Is(this=name(a), expression=exp.Null())) for a in self.arguments]
-        tests = [*(name(t) for t in self.tests), *present]
+        tests = [*(name(t) for t in self.tests), *self._present()]
         return conjunction(tests) if tests else None
 
     def truth(self) -> exp.Expression:
         """Write whether a row belongs to the cell, never NULL."""
-        test = self.written()
-        return exp.Boolean(this=True) if test is None else fn("coalesce", test, exp.Boolean(this=False))
+        tests = (
+            [fn("coalesce", conjunction([name(t) for t in self.tests]), exp.Boolean(this=False))] if self.tests else []
+        )
+        return paren(conjunction([*tests, *self._present()]))
+
+    def rows(self) -> exp.Expression:
+        """Write how many rows belong to the cell."""
+        is_argument = not self.tests and len(self.arguments) == 1
+        return fn("count", name(self.arguments[0])) if is_argument else counted(self.written())
+
+    def total(self, part: str, *, is_size: bool = False) -> exp.Expression:
+        """Write the sum of ``part`` (or of its size) over the rows of the cell."""
+        node = fn("abs", double(name(part))) if is_size else double(name(part))
+        return summed(node, None if self == Cell((), (part,)) else self.written())
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,7 @@ class Guarded:
     cells: list[Cell] = field(default_factory=list)
     spare: list[Apart | Rest | Side | Blank | Unequal] = field(default_factory=list)
     addends: list[tuple[str, Cell]] = field(default_factory=list)  # no unit's part of these dominates
-    nets: list[tuple[str, Cell]] = field(default_factory=list)  # enough units have a part that does not cancel
+    nets: list[tuple[str, Cell]] = field(default_factory=list)  # of the addends: enough units' parts do not cancel
     ordered: list[Cell] = field(default_factory=list)  # no unit has many of these rows
     steps: list[tuple[str, Cell]] = field(default_factory=list)  # few values: each of them has enough units
 
@@ -129,13 +143,10 @@ class Guarded:
 
 def parts(plan: Guarded, keys: list[str], unit: str, source: str = SOURCE) -> exp.Expression:
     """Write every unit's part in every group."""
-    items = [named(where(exp.Count(this=exp.Star()), cell.written()), f"r{i}") for i, cell in enumerate(plan.cells)]
-    items += [named(where(exp.Count(this=exp.Star()), spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
-    for j, (part, cell) in enumerate(plan.addends):
-        items.append(named(where(fn("sum", double(name(part))), cell.written()), f"s{j}"))
-    for j, (part, cell) in enumerate(plan.nets):
-        items.append(named(where(fn("sum", double(name(part))), cell.written()), f"t{j}"))
-        items.append(named(where(fn("sum", fn("abs", double(name(part)))), cell.written()), f"v{j}"))
+    items = [named(cell.rows(), f"r{i}") for i, cell in enumerate(plan.cells)]
+    items += [named(counted(spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
+    items += [named(cell.total(part), f"s{j}") for j, (part, cell) in enumerate(plan.addends)]
+    items += [named(cell.total(part, is_size=True), f"v{j}") for j, (part, cell) in enumerate(plan.nets)]
     select = grouped(source, [*keys, unit], items)
     select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
     return select
@@ -153,21 +164,22 @@ def guard(plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds) -> 
         items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
         items.append(named(fn("sum", size.copy()), f"total{j}"))
         items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
-    items += [named(_moved(unit, j), f"moved{j}") for j in range(len(plan.nets))]
+    for j, net in enumerate(plan.nets):
+        items.append(named(_moved(unit, f"s{plan.addends.index(net)}", f"v{j}"), f"moved{j}"))
     return grouped(f"{PER}{unit}", keys, items)
 
 
-def _moved(unit: str, j: int) -> exp.Expression:
-    least = exp.Mul(this=number(CANCELLED_SHARE), expression=name(f"v{j}"))
-    is_more = exp.GT(this=fn("abs", name(f"t{j}")), expression=least)
+def _moved(unit: str, part: str, size: str) -> exp.Expression:
+    least = exp.Mul(this=number(CANCELLED_SHARE), expression=name(size))
+    is_more = exp.GT(this=fn("abs", name(part)), expression=least)
     is_unit = exp.NEQ(this=name(unit), expression=exp.Literal.number(NO_UNIT))
-    return where(exp.Count(this=exp.Star()), conjunction([is_more, is_unit]))
+    return counted(conjunction([is_more, is_unit]))
 
 
 def _units(unit: str, rows: str, alias: str) -> exp.Expression:
     has_rows = exp.GT(this=name(rows), expression=exp.Literal.number(0))
     is_unit = exp.NEQ(this=name(unit), expression=exp.Literal.number(NO_UNIT))
-    return named(where(exp.Count(this=exp.Star()), conjunction([has_rows, is_unit])), alias)
+    return named(counted(conjunction([has_rows, is_unit])), alias)
 
 
 def _positions(plan: Guarded) -> list[int]:

@@ -141,8 +141,9 @@ class Plan(Guarded):
         if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
             self.ordered.append(reach)
         if wanted.kind is AggregateClass.MOMENT:
+            known = {term.mark: argument for term, argument in zip(wanted.arguments, arguments, strict=True)}
             for part in distinct(a for t in wanted.arguments for a in _summed(t)):
-                self._once(self.addends, (self.rows.column(part, "x"), reach))
+                self._once(self.addends, (known.get(part.mark) or self.rows.column(part, "x"), reach))
             for term, argument in zip(wanted.arguments, arguments, strict=True):
                 if _may_cancel(term):
                     self._once(self.addends, (argument, reach))
@@ -171,7 +172,7 @@ class Plan(Guarded):
         found: dict[Apart | Rest | Side | Blank | Unequal, None] = dict.fromkeys(self.spare)
         for one, other in itertools.combinations(self.asked, 2):
             apart = _apart(one, other)
-            if apart is not None:
+            if apart is not None and replace(apart, first=apart.second, second=apart.first) not in found:
                 found[apart] = None
         for whole in self.asked:
             beside = [a.cell.tests for a in self.asked if a.cell.tests and a.quantities & whole.quantities]
