@@ -90,6 +90,7 @@ class Asked:
     cell: Cell
     quantities: frozenset[str]
     may_be_null: bool  # its argument is NULL on a condition, not only where a column is
+    is_weighed: bool = False  # its rows are units', made of rows that ``Weight`` compares
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class Plan(Guarded):
             return
         quantities = _quantities(wanted)
         may_be_null = any(t.shape is Shape.OTHER and t.bases for t in wanted.arguments)
-        self.asked += [Asked(len(self.main), cell, quantities, may_be_null) for cell in cells]
+        is_weighed = any(t.weights for t in wanted.arguments)
+        self.asked += [Asked(len(self.main), cell, quantities, may_be_null, is_weighed) for cell in cells]
         if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
             self.ordered.append(reach)
         if wanted.kind is AggregateClass.MOMENT:
@@ -183,7 +185,8 @@ class Plan(Guarded):
             shared = first.quantities & second.quantities
             tells = shared if first.is_tested or second.is_tested else shared - {COUNTED}
             if tells and first.wanted != second.wanted and first.column != second.column:
-                found[Unequal(first.column, second.column)] = None
+                is_strict = first.is_tested or second.is_tested
+                found[Unequal(first.column, second.column, is_strict)] = None
         for position, cell in itertools.product(range(sides), self.cells):
             found[Side(cell, f"w{position}")] = None
         self.spare = list(found)
@@ -203,10 +206,11 @@ def _apart(one: Asked, other: Asked) -> Apart | None:
     first, second = one.cell, other.cell
     if one.wanted == other.wanted or not shared or first == second:
         return None
+    is_strict = not (one.is_weighed or other.is_weighed)
     if first.arguments == second.arguments:
-        return Apart(first, second, is_strict=True)
+        return Apart(first, second, is_strict)
     if first.tests != second.tests:
-        return Apart(Cell(first.tests), Cell(second.tests), is_strict=True)
+        return Apart(Cell(first.tests), Cell(second.tests), is_strict)
     # The same rows but for missing values. How many values are missing may be told, what others hold there may not.
     return Apart(first, second) if shared - {COUNTED} or one.may_be_null or other.may_be_null else None
 
