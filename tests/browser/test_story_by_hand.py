@@ -264,6 +264,24 @@ def test_developer_is_told_why_while_writing_and_submits(visit: Visit, made: dic
         developer.is_told("等待两名独立审核员")
 
 
+def test_developer_tries_a_program_on_synthetic_rows(visit: Visit, made: dict[str, Any]) -> None:
+    developer = visit("developer")
+    developer.goes_to(made["entitlement"])
+    developer.does("编写 Python")
+    expect(developer.page.locator("#f-code")).to_have_value(re.compile("from gongshu import job"))
+    developer.does("在合成数据上试运行")
+    developer.sees("合成数据上的结果")
+    developer.sees("result.parquet")
+    developer.shows("08-python")
+    developer.page.locator("#f-code").fill("print(1 / 0)")
+    developer.does("在合成数据上试运行")
+    developer.sees("ZeroDivisionError")
+    developer.fills(title="程序", outputs="../escape.parquet")
+    developer.does("正式提交")
+    developer.is_refused("program-output-invalid")
+    developer.shows("08-python-refused")
+
+
 def test_two_reviewers_vote_and_the_operator_releases(visit: Visit, made: dict[str, Any]) -> None:
     reviewer, other = visit("reviewer-security"), visit("reviewer-conformity")
     reviewer.sees("审核结果")
