@@ -101,13 +101,18 @@ bench: $(DEV_STAMP) $(JOB_STAMP) ## Measure against the limits of this machine; 
 
 # ------------------------------------------------------------------------------------------------------- tests
 
-test: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
+test: $(DEV_STAMP) $(JOB_STAMP) $(JOINT_STAMP) $(STATIC_STAMP) ## Run all tests: SQLite, PostgreSQL, browser
 	@$(MACHINE) test
 	@$(PYTEST) -n $(JOBS) --dist loadfile $(PYTEST_ARGS) tests
 
 # The whole of it: `make test` runs a part, and only where Spark is installed.
 test-spark: $(DEV_STAMP) $(SPARK_STAMP) ## Compare DuckDB with a Spark cluster started on loopback
 	@GONGSHU_TEST_SPARK=all $(PYTEST) $(PYTEST_ARGS) tests/spark
+
+# The whole of it: `make test` runs a part.
+test-joint: $(DEV_STAMP) $(JOINT_STAMP) $(STATIC_STAMP) ## Let two parties' nodes compute together, fail, and lie
+	@$(MACHINE) test --advise
+	@GONGSHU_TEST_JOINT=all $(PYTEST) $(PYTEST_ARGS) tests/joint
 
 test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise

@@ -1,5 +1,6 @@
 """Two parties on one machine: each its own process, folder and port of 127.0.0.1, as on two machines."""
 
+import os
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,39 @@ def task(kind: JointKind, learners: tuple[PartyId, ...] = (BANK,)) -> JointTask:
         learners=learners, key_type=DataType.TEXT, thresholds=Thresholds(10, 10, 2, 90), nonce=NONCE,
         valid_until=datetime(2100, 1, 1, tzinfo=UTC), limits=LIMITS, protocol=joint.PROTOCOL, library=joint.LIBRARY,
     )  # fmt: skip
+
+
+RUNS_ALL = os.environ.get("GONGSHU_TEST_JOINT") == "all"
+"""Set by ``make test-joint``; without it only a part runs, so that ``make test`` stays quick."""
+
+EVERYDAY = frozenset({
+    "test_a_sum_goes_the_whole_way_by_command_line_and_workers",
+    "test_equal_keys_meet_in_exactly_one_bin_under_any_salt",
+    "test_parties_with_each_others_certificates_meet",
+    "test_spellings_of_one_key_meet_and_only_the_learner_knows",
+    "test_the_bar_follows_the_run_and_ends_with_it",
+    "test_the_node_imports_nothing_else_of_ours",
+    "test_the_node_sees_its_scratch_and_outbox_and_no_other_file",
+    "test_two_developers_agree_on_a_task_by_the_pages",
+    "test_two_documents_are_refused_on_both_sides_before_a_key_is_touched",
+    "test_what_is_wrong_is_said_in_the_form",
+})  # fmt: skip
+"""What ``make test`` runs of this folder; the first of the cases of a parametrised test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the rest to ``make test-joint``, visibly."""
+    if RUNS_ALL:
+        return
+    seen: set[str] = set()
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        name = getattr(item, "originalname", item.name)
+        if name in EVERYDAY and name not in seen:
+            seen.add(name)
+        else:
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run: make test-joint"))
 
 
 @pytest.fixture(scope="session")
