@@ -33,6 +33,7 @@ ACCEPTED = [
     f"SELECT reveal_text, (SELECT sum(reveal_int) FROM people q WHERE {BY_KEY}) AS s FROM people p",
     "SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.join_compare_text = p.join_compare_text AND v.filter_int2 > (SELECT avg(total_int) FROM people))",
     "SELECT count(*) FROM areas a WHERE all_text IN (SELECT all_text FROM people p WHERE filter_int > (SELECT avg(q.total_int) FROM people q WHERE q.all_text = p.all_text))",
+    f"SELECT (SELECT count(*) FROM people q WHERE {BY_KEY}) AS n, count(*) FROM people p GROUP BY n",
     # a unit's own
     f"SELECT count(*) FROM clients c WHERE (SELECT sum(filter_total_dec) FROM deals d WHERE {BY_UNIT}) > 10000050",
     f"SELECT count(*) FROM clients c WHERE (SELECT count(*) FROM deals d WHERE {BY_UNIT} AND d.filter_int2 > 7000500) = 0",
@@ -129,3 +130,12 @@ def test_only_the_hash_of_a_key_is_there_when_its_value_is_not_needed() -> None:
     (people,) = query.projections
     assert people.keys == ("group_join_text",)
     assert "group_join_text" not in people.columns
+
+
+def test_subqueries_within_subqueries_end_by_a_reason_not_by_time() -> None:
+    """Each is looked at twice, so the work doubles with the depth; all of it counts against one limit."""
+    inner = "SELECT all_int FROM people"
+    for _ in range(12):
+        correlated = f"SELECT count(*) FROM ({inner}) AS c WHERE c.all_int = b.all_int"
+        inner = f"SELECT a.all_int FROM (SELECT all_int FROM people b WHERE b.all_int > ({correlated})) AS a"
+    assert decide(inner) == ("statement-too-large",)

@@ -16,9 +16,8 @@ from gongshu.compute.rules.refusals import (
     JOIN_MISSING,
     TYPES_DIFFER,
 )
-from gongshu.compute.rules.scopes import Correlated, Gate, Scope
+from gongshu.compute.rules.scopes import Correlated, Scope
 from gongshu.compute.rules.terms import (
-    Findings,
     Form,
     Shape,
     Term,
@@ -119,16 +118,9 @@ def is_key(term: Term) -> bool:
     return bool(term.source) and (term.shape is Shape.COLUMN or term.is_released) and Use.JOIN in term.uses
 
 
-def quiet_gate(gate: Gate) -> Gate:
-    """Return ``gate`` for looking at something again: what is found or demanded is forgotten."""
-    return Gate(
-        gate.relations, gate.thresholds, findings=Findings(), made=gate.made, steps=gate.steps, meanings=gate.meanings
-    )
-
-
 def quiet(scope: Scope) -> Scope:
     """Return ``scope`` for looking at something again without noting anything twice."""
-    return Scope(quiet_gate(scope.gate), scope.tables, scope.instances, outer=scope.outer, is_beside=scope.is_beside)
+    return Scope(scope.gate.again(), scope.tables, scope.instances, outer=scope.outer, is_beside=scope.is_beside)
 
 
 @handles(exp.And, exp.Or)

@@ -12,7 +12,7 @@ from functools import partial
 from sqlglot import exp
 
 from gongshu.compute.rules.aggregates import known_aggregate
-from gongshu.compute.rules.conditions import compare, conjuncts, form_of, is_key, quiet_gate
+from gongshu.compute.rules.conditions import compare, conjuncts, form_of, is_key
 from gongshu.compute.rules.expressions import bind, handles
 from gongshu.compute.rules.functions import AggregateClass
 from gongshu.compute.rules.groups import is_grouped
@@ -27,7 +27,7 @@ from gongshu.compute.rules.refusals import (
 from gongshu.compute.rules.scopes import Instance, Scope
 from gongshu.compute.rules.selects import find_table, read_query, with_tables
 from gongshu.compute.rules.subqueries import released_column
-from gongshu.compute.rules.terms import Form, Term, all_of, condition, let_go, poison
+from gongshu.compute.rules.terms import Form, Term, all_of, condition, poison
 
 PARTS = ("expressions", "from_", "joins", "where", "having", "with_")
 KEY_NAME = "key:"
@@ -44,7 +44,7 @@ class Correlation:
 
 def _correlation(scope: Scope, node: exp.Select) -> Correlation:
     """Find what of a subquery's WHERE looks outside, by reading its FROM once for this alone."""
-    gate = quiet_gate(scope.gate)
+    gate = scope.gate.again()
     tables = with_tables(gate, scope.tables, node)
     inside = Scope(gate, tables, outer=scope, place="WHERE")
     inside.joins = read_from(
@@ -67,8 +67,6 @@ def _correlation(scope: Scope, node: exp.Select) -> Correlation:
         else:
             bind(inside, part)
         (others if len(inside.reached) > before else rest).append(part)
-    for draft in gate.drafts:
-        let_go(draft.query)
     return Correlation(tuple(pairs), tuple(rest), tuple(others))
 
 
@@ -97,9 +95,11 @@ def _scalar(scope: Scope, node: exp.Expression) -> Term:
         scope.gate.only(inner, "this")
         inner = inner.this
     if isinstance(inner, exp.Select) and inner.args.get("where") is not None and scope.instances:
+        if id(node) in scope.values:
+            return scope.values[id(node)]
         found = _correlation(scope, inner)
         if found.pairs or found.others:
-            return _correlated(scope, inner, found)
+            return scope.values.setdefault(id(node), _correlated(scope, inner, found))
     return released_column(scope, inner, scope.place, is_single=True)
 
 

@@ -108,7 +108,10 @@ class Gate:
     parameters: dict[str, exp.Expression] = field(default_factory=dict)  # name → literal
     parameters_used: set[str] = field(default_factory=set)
     made: int = 0
-    steps: int = 0
+    steps: list[int] = field(default_factory=lambda: [0])  # one number, shared with gates that look at something again
+    loud: Findings | None = (
+        None  # of a gate that looks at something again: where a statement that is too large is noted
+    )
     meanings: dict[int, tuple[exp.Expression, Callable[["Scope"], Term]]] = field(default_factory=dict)
 
     def mean(self, node: exp.Expression, meaning: Callable[["Scope"], Term]) -> None:
@@ -127,10 +130,14 @@ class Gate:
 
     def step(self) -> None:
         """Count the work done; a statement that needs too much is refused."""
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            self.findings.add(STATEMENT_TOO_LARGE, limit=STEPS_MAX)
+        self.steps[0] += 1
+        if self.steps[0] > STEPS_MAX:
+            (self.loud or self.findings).add(STATEMENT_TOO_LARGE, limit=STEPS_MAX)
             raise TooLargeError
+
+    def again(self) -> "Gate":
+        """Return a gate for looking at something again: what it finds, demands or makes is forgotten, its work counts."""
+        return replace(self, findings=Findings(), demands={}, drafts=[], loud=self.loud or self.findings)
 
     def only(self, node: exp.Expression, *allowed: str) -> bool:
         """Refuse ``node`` when it carries any part that is not in ``allowed``: what is not named is refused."""
@@ -366,6 +373,7 @@ class Scope:
     reached: list[Term] = field(default_factory=list)  # columns of ``outer`` that were bound
     links: list[Link] = field(default_factory=list)  # EXISTS, IN, SEMI JOIN: units of the other relation travel on
     absences: list[Link] = field(default_factory=list)  # NOT EXISTS …: those of the rows taken away do
+    values: dict[int, Term] = field(default_factory=dict)  # of correlated subqueries, by node: each is joined once
     joins: Any = None  # ``joins.Joins``: how the instances are joined
     aliases: dict[str, Term] = field(default_factory=dict)  # visible in ORDER BY, HAVING, QUALIFY, GROUP BY
     prefers_alias: bool = False

@@ -69,8 +69,8 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     name = gate.fresh("stage")
     staged = Staged(name, released, is_single_row=is_single_row)
     _check_protection(scope, collector)
-    if gate.findings.reasons:
-        return staged  # nothing is written of what was refused
+    if gate.findings.reasons or gate.loud is not None:
+        return staged  # nothing is written of what was refused, or is looked at again
     source = behind(rows)
     protection = gate.thresholds.protection
     if protection.noise is not None and source.units:
