@@ -64,7 +64,9 @@ def examples_for(entitlement: Entitlement) -> tuple[Example, ...]:
 def program_for(entitlement: Entitlement, forms: dict[str, dict[str, str]]) -> str:
     """Return a program to start from: it counts the rows of the first relation by a column that it is given."""
     for resource in entitlement.resources:
+        ordered = _columns(resource, Use.RANK)  # dates and numbers make many small groups: categories come first
         given = [column for column, form in forms[resource.name].items() if form == "value"]
+        given.sort(key=lambda column: f'"{column}"' in ordered)
         if given:
             counted = f'rows.group_by("{given[0]}").agg(pl.len().alias("n"))'
             return (
