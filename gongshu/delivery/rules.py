@@ -15,11 +15,14 @@ from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted,
 from gongshu.compute.types import VerificationDefinition
 from gongshu.delivery.types import ApiKey, SnapshotContract, SnapshotHead
 from gongshu.metering.types import ANSWERED, ResultCode
+from gongshu.policies import service as policies
+from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import Contract, ContractStatus
 
 KEYS_PER_CONTRACT_MAX = 20
 FIELD_CHARS_MAX = 200
 BODY_BYTES_MAX = 16 * 1024
+BATCH_ITEMS_MAX, BATCH_BYTES_MAX = 1_000, 1 << 20
 CLOCK_SKEW_MAX = timedelta(seconds=60)
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
@@ -114,6 +117,19 @@ BODY_TOO_LONG = rule(
     "body-too-long", Kind.INVALID, zh="请求体超过 {bytes_max} 字节。", en="The body is longer than {bytes_max} bytes.",
     fix_zh="请减小请求体。", fix_en="Send a shorter body.",
 )  # fmt: skip
+BATCH_INVALID = rule(
+    "batch-invalid", Kind.INVALID, zh="批量请求体不是所要求的 JSON。", en="The body of the batch is not the JSON that is expected.",
+    fix_zh='请发送 {{"items": [{{"id": "…", "fields": {{…}}}}]}}。', fix_en='Send {{"items": [{{"id": "…", "fields": {{…}}}}]}}.',
+)  # fmt: skip
+BATCH_SIZE = rule(
+    "batch-size", Kind.INVALID, zh="一批有 {items} 项，应为 1 至 {items_max} 项。",
+    en="A batch of {items} items; it must have 1 to {items_max}.",
+    fix_zh="请分批发送。", fix_en="Send several batches.",
+)  # fmt: skip
+BATCH_ID_TWICE = rule(
+    "batch-id-twice", Kind.INVALID, zh="同一批中有重复的编号。", en="An id stands twice in one batch.",
+    fix_zh="请为每一项使用不同的编号。", fix_en="Give each item an id of its own.",
+)  # fmt: skip
 CALL_FIELD_MISSING = rule(
     "call-field-missing", Kind.INVALID, zh="缺少必填字段 {field}。", en="The field {field} is required.",
     fix_zh="请补充该字段。", fix_en="Add the field.",
@@ -181,6 +197,7 @@ NDI_CODES: dict[str, int] = {
     "request-id-missing": 11005, "purpose-missing": 11005,
     "signature-invalid": 12001, "signature-stale": 12001, "nonce-repeated": 12001, "signature-needed": 12001,
     "address-not-agreed": 12001, "certificate-not-agreed": 12001, "outside-hours": 12001, "fields-not-agreed": 12001,
+    "batch-invalid": 11003, "batch-size": 11004, "batch-id-twice": 11003,
     "key-missing": 12001, "key-unknown": 12001, "purpose-not-agreed": 12001, "contract-not-yet": 12001,
     "contract-expired": 12002, "contract-stopped": 12002, "grant-ended": 12002,
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
@@ -309,6 +326,20 @@ def field_reasons(fields: dict[str, str], definition: VerificationDefinition) ->
         named = ", ".join(field.name for field in definition.fields)
         reasons.append(CALL_FIELDS_UNKNOWN.because(count=unknown, fields=named))
     return tuple(reasons)
+
+
+def count_reason(policy: UsagePolicy, so_far: int, today: int) -> Reason | None:
+    """Return which of a contract's counts is used up, or ``None``."""
+    if so_far >= policy.calls_max:
+        return policies.CALLS_USED_UP.because(limit=policy.calls_max)
+    if today >= policy.calls_per_day_max:
+        return policies.CALLS_USED_UP_TODAY.because(limit=policy.calls_per_day_max)
+    return None
+
+
+def fields_not_agreed(count: int, policy: UsagePolicy) -> Reason:
+    """Return the reason against fields beyond those agreed. Names that were sent are not repeated."""
+    return policies.FIELDS_NOT_AGREED.because(count=count, fields=", ".join(policy.fields))
 
 
 def request_id_reason(request_id: str) -> Reason | None:

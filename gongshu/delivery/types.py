@@ -136,6 +136,31 @@ class Receipt(msgspec.Struct, frozen=True):
     is_charged: bool
 
 
+class ItemAnswer(msgspec.Struct, frozen=True, gc=False, omit_defaults=False):
+    """The answer to one item of a batch. ``error`` is the code of a refusal; ``call`` the position of its record."""
+
+    id: str
+    code: int
+    result: ResultCode
+    call: str
+    is_charged: bool = False
+    error: str = ""
+
+
+class BatchAnswered(msgspec.Struct, frozen=True):
+    """The answer to a batch: what all items have in common, and each item's own."""
+
+    code: int
+    request_id: str
+    contract: ContractId
+    contract_digest: str
+    product: ProductId
+    product_digest: str
+    snapshot: int
+    at: datetime
+    items: tuple[ItemAnswer, ...]
+
+
 class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     """A call as it arrived, not yet believed."""
 

@@ -3,7 +3,14 @@
 from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mask_sql, parameter_of
 from gongshu.policies.rules.protection import NoiseLimits, decide_protection
 from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
-from gongshu.policies.rules.usage import decide_usage, hours_text, usage_policy_fault
+from gongshu.policies.rules.usage import (
+    CALLS_USED_UP,
+    CALLS_USED_UP_TODAY,
+    FIELDS_NOT_AGREED,
+    decide_usage,
+    hours_text,
+    usage_policy_fault,
+)
 from gongshu.policies.rules.uses import (
     ALL_USES,
     Wider,
@@ -20,6 +27,9 @@ from gongshu.policies.rules.uses import (
 
 __all__ = [
     "ALL_USES",
+    "CALLS_USED_UP",
+    "CALLS_USED_UP_TODAY",
+    "FIELDS_NOT_AGREED",
     "MASKS",
     "PSEUDONYM_TABLE",
     "NoiseLimits",

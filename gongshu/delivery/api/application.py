@@ -13,7 +13,7 @@ import msgspec
 from gongshu.base.decisions import Kind, Reason
 from gongshu.base.signing import SignedHeader, read_header
 from gongshu.delivery import service
-from gongshu.delivery.types import Answered, IncomingCall, Receipt, Turned
+from gongshu.delivery.types import Answered, BatchAnswered, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
 
 Message = MutableMapping[str, Any]
@@ -21,6 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 ANSWER_BYTES = 1024
+ITEM_BYTES = 200
 CALLS_AT_ONCE_MAX = 2048
 TICK_SECONDS = 0.05
 
@@ -54,6 +55,13 @@ def answer_body(receipt: Receipt) -> bytes:
     if len(body) > ANSWER_BYTES:
         raise ValueError("a receipt is longer than an answer may be")
     return body.ljust(ANSWER_BYTES, b" ")
+
+
+def batch_body(answered: BatchAnswered) -> bytes:
+    """Return the body of a batch: each item padded, so that its length tells its id and nothing else."""
+    common = _encode(msgspec.structs.replace(answered, items=()))
+    items = b",".join(_encode(item).ljust(ITEM_BYTES + len(item.id), b" ") for item in answered.items)
+    return common.replace(b'"items":[]', b'"items":[' + items + b"]")
 
 
 def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
@@ -149,6 +157,12 @@ class GatewayApp:
                 await _verify(gateway, self._proxies, scope, receive, send)
             finally:
                 self._running -= 1
+        elif scope["method"] == "POST" and path.startswith("/v1/products/") and path.endswith("/batch"):
+            self._running += 1
+            try:
+                await _batch(gateway, self._proxies, scope, receive, send)
+            finally:
+                self._running -= 1
         elif scope["method"] in {"GET", "HEAD"} and path == "/healthz":
             await _plain(send, 200, b'{"status":"ok"}')
         elif scope["method"] in {"GET", "HEAD"} and path == "/readyz":
@@ -161,9 +175,8 @@ class GatewayApp:
             await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
 
 
-async def _verify(
-    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
-) -> None:
+async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, bytes_max: int) -> IncomingCall | None:
+    """Return a call as it arrived, or ``None`` when the caller has gone."""
     secret = request_id = purpose = timestamp = nonce = forwarded = certificate = b""
     signed: SignedHeader | None = None
     for name, value in scope["headers"]:
@@ -189,24 +202,45 @@ async def _verify(
         certificate = b""
     message = await receive()
     body = message.get("body", b"")
-    while message.get("more_body") and len(body) <= service.BODY_BYTES_MAX:
+    while message.get("more_body") and len(body) <= bytes_max:
         message = await receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
-        return  # nobody is there to be answered, and nothing was charged
-    is_too_long = len(body) > service.BODY_BYTES_MAX
-    call = IncomingCall(
+        return None  # nobody is there to be answered, and nothing was charged
+    is_too_long = len(body) > bytes_max
+    return IncomingCall(
         scope["path"], secret, request_id.decode("ascii", "replace"),
         purpose.decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long, address,
         certificate.decode("ascii", "replace").lower(), signed, timestamp.decode("ascii", "replace"),
         nonce.decode("ascii", "replace"),
     )  # fmt: skip
+
+
+async def _batch(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    call = await _read_call(proxies, scope, receive, service.BATCH_BYTES_MAX)
+    if call is None:
+        return
+    outcome = await gateway.answer_batch(call)
+    if isinstance(outcome, Turned):
+        await _refuse(send, outcome, close=call.is_body_too_long)
+    else:
+        await _plain(send, 200, batch_body(outcome))
+
+
+async def _verify(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    call = await _read_call(proxies, scope, receive, service.BODY_BYTES_MAX)
+    if call is None:
+        return
     outcome = await gateway.answer(call)
     if isinstance(outcome, Answered):
         await send(_ANSWER_START)
         await send({"type": "http.response.body", "body": answer_body(outcome.receipt)})
     else:
-        await _refuse(send, outcome, close=is_too_long)
+        await _refuse(send, outcome, close=call.is_body_too_long)
 
 
 async def _refuse(send: Send, turned: Turned, *, close: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What delivery offers: keys, the policy snapshot, and the gateway that serves from it."""
 
 from gongshu.delivery.rules import (
+    BATCH_BYTES_MAX,
     BODY_BYTES_MAX,
     GATEWAY_BUSY,
     GATEWAY_ROUTE_UNKNOWN,
@@ -12,6 +13,7 @@ from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
 
 __all__ = [
+    "BATCH_BYTES_MAX",
     "BODY_BYTES_MAX",
     "GATEWAY_BUSY",
     "GATEWAY_ROUTE_UNKNOWN",

@@ -23,13 +23,14 @@ OPEN_KEPT_MAX = 200_000
 class Opened:
     """What a key opens: one contract's product."""
 
-    __slots__ = ("contract", "fields", "is_signing", "key", "names", "networks", "path", "product")
+    __slots__ = ("batch_path", "contract", "fields", "is_signing", "key", "names", "networks", "path", "product")
 
     def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
         """Prepare what every call under the contract needs."""
         self.contract, self.key, self.product = contract, key, product
         self.names = rules.names_of(product.verification) if product is not None else None
         self.path = f"/v1/products/{contract.product}/verify"
+        self.batch_path = f"/v1/products/{contract.product}/batch"
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)
         self.fields = frozenset(contract.policy.fields)

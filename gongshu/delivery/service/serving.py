@@ -22,11 +22,13 @@ from gongshu.compute import service as compute
 from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
+from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
 from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.opening import Opened, Opening
 from gongshu.delivery.service.signatures import Signatures, opener_of
 from gongshu.delivery.types import (
     Answered,
+    BatchAnswered,
     IncomingCall,
     Receipt,
     SnapshotContract,
@@ -52,13 +54,13 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 class _Considered:
     """A call whose reasons were looked for: what it asks, and the earlier call with its request id."""
 
-    __slots__ = ("call", "digest", "earlier", "fields", "id_key", "now", "opened", "reasons")
+    __slots__ = ("call", "digest", "earlier", "fields", "id_key", "now", "opened", "purpose", "reasons")
 
     def __init__(self, call: IncomingCall, opened: Opened, now: datetime) -> None:
         self.call, self.opened, self.now = call, opened, now
         self.reasons: list[Reason] = []
         self.fields: dict[str, str] = {}
-        self.digest, self.id_key = "", b""
+        self.digest, self.id_key, self.purpose = "", b"", ""
         self.earlier: metering.Earlier | None = None
 
 
@@ -146,6 +148,56 @@ class Gateway:
         except MeterUnavailable as unavailable:
             return _unavailable(unavailable.code)
 
+    async def answer_batch(self, call: IncomingCall) -> BatchAnswered | Turned:
+        """Serve a batch: what concerns all items refuses all, the rest item by item; once all records are on disk."""
+        self._follower.look()
+        now = self._clock()
+        unready = self._unready(now)
+        if unready is not None:
+            return Turned((unready,), retry_after_seconds=RETRY_SECONDS)
+        opened = self._open(call, now)
+        if isinstance(opened, Turned):
+            return opened
+        lookup = await self._artifacts.load(opened.product) if opened.product is not None else None
+        considered = _Considered(call, opened, now)
+        try:
+            items = self._consider_batch(considered)
+            if considered.reasons:
+                return await self._turn(considered)
+            if lookup is None:
+                return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
+            number = self._snapshot.number if self._snapshot else 0
+            batch = Batch(self.meter, opened, lookup, self._digest_key, considered.purpose, now, number)
+            answers = [batch.answer(item) for item in items]
+            failure = await batch.durable()
+        except MeterUnavailable as unavailable:
+            return _unavailable(unavailable.code)
+        return _unavailable(failure) if failure else summary(call, opened, answers, now, number)
+
+    def _consider_batch(self, considered: _Considered) -> list[BatchItem]:
+        """Return the items of a batch; reasons against all of them go into ``considered``."""
+        call, opened, reasons = considered.call, considered.opened, considered.reasons
+        contract, items = opened.contract, list[BatchItem]()
+        stop = rules.stop_reason(contract)
+        if opened.batch_path != call.path or stop is not None:
+            reasons.append(stop or rules.PRODUCT_UNKNOWN.because())
+            return items
+        wrong_id = rules.request_id_reason(call.request_id)
+        reasons.extend((wrong_id,) if wrong_id is not None else ())
+        if call.is_body_too_long:
+            reasons.append(rules.BODY_TOO_LONG.because(bytes_max=rules.BATCH_BYTES_MAX))
+            return items
+        found = read_batch(call.body)
+        if isinstance(found, Reason):
+            reasons.append(found)
+            return items
+        items, stated = found
+        purpose = considered.purpose = call.purpose or stated
+        known = purpose if purpose in contract.policy.purposes else "—"
+        usage = policies.decide_usage(contract.policy, self._asked(considered, known, 0, 0), considered.now)
+        reasons.extend(usage.reasons if isinstance(usage, Denied) else ())
+        return items
+
     def _open(self, call: IncomingCall, now: datetime) -> Opened | Turned:
         """Return what the caller's key opens, once it has proved to hold it."""
         if not call.secret and call.signed is None:
@@ -183,16 +235,21 @@ class Gateway:
         is_repeat = considered.earlier is not None
         so_far, today = (0, 0) if is_repeat else self.meter.use_of(contract.id, now)
         known_purpose = purpose if purpose in contract.policy.purposes else "—"  # never repeat what was sent
-        policy = contract.policy
-        asked = UsageRequest(
-            known_purpose, so_far, today, self._this_second(contract), opened.is_agreed_address(call.address),
-            not policy.certificates or call.certificate in policy.certificates, call.signed is not None,
-            len(considered.fields.keys() - opened.fields) if opened.fields else 0,
-        )  # fmt: skip
+        asked = self._asked(considered, known_purpose, so_far, today)
         usage = policies.decide_usage(contract.policy, asked, now)
         if isinstance(usage, Denied):
             reasons[:0] = usage.reasons if purpose else _but_purpose(usage.reasons)
         return considered
+
+    def _asked(self, considered: _Considered, purpose: str, so_far: int, today: int) -> UsageRequest:
+        """Return the use that is asked for, with where it comes from."""
+        call, opened = considered.call, considered.opened
+        policy = opened.contract.policy
+        return UsageRequest(
+            purpose, so_far, today, self._this_second(opened.contract), opened.is_agreed_address(call.address),
+            not policy.certificates or call.certificate in policy.certificates, call.signed is not None,
+            len(considered.fields.keys() - opened.fields) if opened.fields else 0,
+        )  # fmt: skip
 
     def _read(self, considered: _Considered) -> str:
         """Read the body into ``considered`` and return the purpose."""

@@ -1,0 +1,156 @@
+"""Many verifications in one request: each item is a call of its own, with its own id, record and answer.
+
+Who calls and from where is looked at once; what is left of the contract's counts is shared out in the order of the items;
+all records of a batch go to the disk together.
+"""
+
+import asyncio
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from gongshu.base.decisions import Reason
+from gongshu.compute import service as compute
+from gongshu.delivery import rules
+from gongshu.delivery.service.artifacts import Lookup
+from gongshu.delivery.service.opening import Opened
+from gongshu.delivery.types import BatchAnswered, IncomingCall, ItemAnswer
+from gongshu.metering import service as metering
+from gongshu.metering.types import ResultCode, StoredRecord
+
+DIGEST_BYTES = 16
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class BatchItem(msgspec.Struct, gc=False):
+    """One item as it was sent."""
+
+    id: str
+    fields: dict[str, str]
+
+
+class _Batch(msgspec.Struct):
+    items: list[BatchItem]
+    purpose: str = ""
+
+
+_decode = msgspec.json.Decoder(_Batch).decode
+
+
+def read_batch(body: bytes) -> tuple[list[BatchItem], str] | Reason:
+    """Return the items of a body and the purpose stated in it, or why it cannot be read. Nothing of it is repeated."""
+    if not body:
+        return rules.BODY_EMPTY.because()
+    try:
+        batch = _decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return rules.BATCH_INVALID.because()
+    if not 0 < len(batch.items) <= rules.BATCH_ITEMS_MAX:
+        return rules.BATCH_SIZE.because(items=len(batch.items), items_max=rules.BATCH_ITEMS_MAX)
+    if len({item.id for item in batch.items}) < len(batch.items):
+        return rules.BATCH_ID_TWICE.because()
+    return batch.items, batch.purpose
+
+
+class Batch:
+    """One batch on its way: what is left of the counts, and the answers so far, in the order of the items."""
+
+    def __init__(  # noqa: PLR0917 - what every item needs
+        self, meter: metering.Meter, opened: Opened, lookup: Lookup, digest_key: bytes, purpose: str, now: datetime,
+        snapshot: int,
+    ) -> None:  # fmt: skip
+        """Start with what the contract has left now."""
+        self._meter, self._opened, self._lookup, self._now = meter, opened, lookup, now
+        self._digest_key, self._purpose, self._snapshot = digest_key, purpose, snapshot
+        self._futures: dict[int, asyncio.Future[str]] = {}
+
+    def answer(self, item: BatchItem) -> ItemAnswer:
+        """Answer one item and put its record on the way to the disk; the caller waits for ``durable``."""
+        opened, contract = self._opened, self._opened.contract
+        reason = rules.request_id_reason(item.id)
+        if reason is not None:
+            return self._refuse(item, "", reason, is_id_good=False)
+        reasons = self._field_reasons(item.fields)
+        content = _encode_sorted((contract.product, self._purpose, item.fields))
+        digest = blake2b(content, key=self._digest_key, digest_size=DIGEST_BYTES).hexdigest()
+        if reasons:
+            return self._refuse(item, digest, reasons[0])
+        id_key = metering.request_key(contract.id, item.id)
+        earlier = self._meter.earlier(id_key)
+        if earlier is not None:
+            if earlier.record.request_digest != digest:
+                return self._refuse(item, digest, rules.REQUEST_ID_REUSED.because())
+            self._wait(earlier.durable)
+            record = earlier.record
+            return ItemAnswer(item.id, rules.NDI_OK, record.result, record.position, record.is_charged)
+        so_far, today = self._meter.use_of(contract.id, self._now)
+        used_up = rules.count_reason(contract.policy, so_far, today)
+        if used_up is not None:
+            return self._refuse(item, digest, used_up)
+        result = self._look_up(item.fields)
+        if result is ResultCode.ERROR:
+            blank = compute.missing_fields(opened.product.verification, item.fields) if opened.product else ()
+            failure = rules.CALL_FIELD_MISSING.because(field=blank[0]) if blank else rules.CALL_FAILED.because()
+            return self._refuse(item, digest, failure, ResultCode.REFUSED if blank else ResultCode.ERROR)
+        return self._record(item, digest, result, id_key=id_key)
+
+    def _field_reasons(self, fields: dict[str, str]) -> tuple[Reason, ...]:
+        opened, product = self._opened, self._opened.product
+        if product is None or opened.names is None:
+            return (rules.PRODUCT_UNAVAILABLE.because(),)
+        beyond = len(fields.keys() - opened.fields) if opened.fields else 0
+        if beyond:
+            return (rules.fields_not_agreed(beyond, opened.contract.policy),)
+        if rules.are_plainly_right(fields, opened.names):
+            return ()
+        return rules.field_reasons(fields, product.verification)
+
+    def _look_up(self, fields: dict[str, str]) -> ResultCode:
+        try:
+            return self._lookup(fields)
+        except Exception:  # noqa: BLE001 - whatever it is, the item fails and is not charged
+            return ResultCode.ERROR
+
+    def _refuse(
+        self, item: BatchItem, digest: str, reason: Reason, result: ResultCode = ResultCode.REFUSED, *, is_id_good: bool = True
+    ) -> ItemAnswer:  # fmt: skip
+        made = self._record(item, digest, result, reason.code, is_id_good=is_id_good)
+        return ItemAnswer(
+            item.id if is_id_good else "", rules.ndi_code(reason.code), result, made.call, error=reason.code
+        )
+
+    def _record(
+        self, item: BatchItem, digest: str, result: ResultCode, refusal: str = "", id_key: bytes = b"", *,
+        is_id_good: bool = True,
+    ) -> ItemAnswer:  # fmt: skip
+        contract = self._opened.contract
+        is_charged = rules.is_charged(contract, result)
+        record = StoredRecord(
+            self._now, item.id if is_id_good else "", digest, contract.id, contract.digest, contract.product,
+            self._opened.key, self._snapshot, result, refusal, is_charged,
+        )  # fmt: skip
+        position, durable = self._meter.append(record, id_key)
+        self._wait(durable)
+        return ItemAnswer(item.id, rules.NDI_OK, result, position, is_charged)
+
+    def _wait(self, durable: "asyncio.Future[str] | None") -> None:
+        if durable is not None:
+            self._futures[id(durable)] = durable
+
+    async def durable(self) -> str:
+        """Wait until every record is on disk; returns the code of a failure, or an empty text."""
+        failures = [await future for future in self._futures.values()]
+        return next((failure for failure in failures if failure), "")
+
+
+def summary(
+    call: IncomingCall, opened: Opened, answers: list[ItemAnswer], now: datetime, snapshot: int
+) -> BatchAnswered:
+    """Return the answer of a whole batch."""
+    contract = opened.contract
+    return BatchAnswered(
+        rules.NDI_OK, call.request_id, contract.id, contract.digest, contract.product, contract.product_digest, snapshot,
+        now, tuple(answers),
+    )  # fmt: skip
