@@ -1,9 +1,12 @@
 """Two installations agree on a task by letters, run it as jobs, and put what they learn into quarantine."""
 
 import json
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,9 @@ from gongshu.base.paging import FIRST_PAGE, PageRequest
 from gongshu.catalog import service as catalog
 from gongshu.compute import service as compute
 from gongshu.compute import store as compute_store
+from gongshu.compute.adapters.joint import identity
+from gongshu.compute.adapters.joint.environment import PROJECT
+from gongshu.compute.service.joint import IDENTITY_SECRET
 from gongshu.compute.types import JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.egress import service as egress
 from gongshu.egress.types import CheckVerdict, OutputStatus
@@ -216,3 +222,37 @@ def test_versions_are_frozen_by_digest_and_the_plan_names_them(nodes):
     assert job.plan.joint.digest == job.plan.code_digest == bank.status(made)["agreement"].peer_digest
     assert [side.party.partition("@")[0] for side in job.plan.joint.sides] == [BANK, CITY]
     assert job.id == ours
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("boasts", "joint-peer-differs"),
+        ("overstates", "joint-peer-differs"),
+        ("dies", "joint-broken-off"),
+        ("garbles shares", "joint-broken-off"),
+    ],
+)
+def test_a_peer_with_the_right_certificate_that_lies_ends_the_job_and_learns_nothing(nodes, environment, mode, code):
+    city, bank = nodes
+    made, _, theirs = agree(city, bank, COUNT, city_half=city.half(), bank_half=bank.half())
+    task = city.status(made)["agreement"].task
+    secret = bank.site.keys.secret(IDENTITY_SECRET)
+    files = {name: bank.home / f"{name}.pem" for name in ("own", "key", "peer")}
+    files["own"].write_text(task.sides[0].certificate)
+    files["key"].write_bytes(identity.private_key(secret))
+    files["peer"].write_text(task.sides[1].certificate)
+    arguments = [mode, "0", bank.address, city.address, task.digest, str(governed_site.ROWS), *map(str, files.values())]
+    liar = subprocess.Popen(
+        [environment.python, Path(__file__).with_name("hostile.py"), *arguments], cwd=bank.home,
+        env={"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        job = compute.run_job(city.site, theirs)
+    finally:
+        kill(liar)
+    assert (job.status, job.failure_code) == (JobStatus.FAILED, code)
+    assert city.status(made)["agreement"].status is JointStatus.SPENT
+    assert city.left() == []
+    assert actions(city)[-2:] == ["joint.meet", "job.fail"]
