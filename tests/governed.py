@@ -1,5 +1,6 @@
 """Relations whose columns are named by what may be done with them: ``reveal_text``, ``total_int``, ``filter_date`` …"""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from gongshu.base.decisions import Permitted
 from gongshu.base.ids import ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import decide_query
+from gongshu.compute.rules.projections import PLAN_OPERATORS
 from gongshu.compute.types import GovernedQuery, Relation, RelationColumn
 from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Thresholds, Use
 
@@ -103,6 +105,21 @@ def open_engine(rows: int = 400, relations: tuple[Relation, ...] = RELATIONS) ->
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def unexpected_operators(engine: duckdb.DuckDBPyConnection, query: GovernedQuery) -> set[str]:
+    """Run the stages; return the operators of their bound plans, and the last one's, that the second opinion refuses."""
+    engine.execute("SET explain_output = 'all'")
+    found = set[str]()
+    for name, sql in (*((stage.name, stage.sql) for stage in query.stages), ("", query.sql)):
+        rest = list(json.loads(dict(engine.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall())["logical_plan"]))
+        while rest:
+            node = rest.pop()
+            found.add(node["name"])
+            rest += node.get("children", [])
+        if name:
+            engine.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {sql}')
+    return found - set(PLAN_OPERATORS)
 
 
 def run(engine: duckdb.DuckDBPyConnection, query: GovernedQuery) -> list[tuple[Any, ...]]:

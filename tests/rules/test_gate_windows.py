@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from tests.governed import decide, open_engine, permitted, run
+from tests.governed import decide, open_engine, permitted, run, unexpected_operators
 
 GROUPS = "(SELECT group_text AS g, group_date AS d, count(*) AS n FROM people GROUP BY g, d) AS s"
 
@@ -76,7 +76,9 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.mark.parametrize("sql", ACCEPTED)
 def test_a_window_is_accepted_and_runs(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
-    run(engine, permitted(sql))
+    query = permitted(sql)
+    assert unexpected_operators(engine, query) == set()
+    run(engine, query)
 
 
 @pytest.mark.parametrize(("sql", "codes"), REFUSED, ids=[sql for sql, _ in REFUSED])
