@@ -45,7 +45,11 @@ def tables(draw: st.DrawFn, name: str) -> Table:
     kinds = draw(st.lists(st.sampled_from(list(VALUES)), min_size=3, max_size=6))
     columns = {UNIT: DataType.TEXT, KEY: DataType.INTEGER} | {f"c{i}": kind for i, kind in enumerate(kinds)}
     fixed = {UNIT: frozenset({Use.JOIN, Use.COMPARE}), KEY: frozenset({Use.JOIN, Use.FILTER})}
-    most = st.sets(st.sampled_from(list(Use)), min_size=4).map(frozenset) | st.just(frozenset(Use))
+    most = (
+        st.sets(st.sampled_from(list(Use)), min_size=4).map(frozenset)
+        | st.just(frozenset(Use))
+        | st.just(frozenset(Use) - {Use.REVEAL})
+    )
     uses = {column: fixed.get(column) or draw(most) for column in columns}
     values = {
         UNIT: st.integers(0, 14).map(str), KEY: st.integers(0, 12), **{c: VALUES[k] for c, k in columns.items() if c not in fixed},
@@ -63,7 +67,7 @@ def tables(draw: st.DrawFn, name: str) -> Table:
 
 
 def of_kind(relation: Relation, *kinds: DataType) -> list[str]:
-    return [c.name for c in relation.columns if c.data_type in kinds and c.name not in {UNIT}]
+    return [c.name for c in relation.columns if c.data_type in kinds and c.name != UNIT]
 
 
 @st.composite
@@ -144,7 +148,7 @@ def _keys(relation: Relation, alias: str) -> list[str]:
     found: list[str] = []
     for column in relation.columns:
         name = f"{alias}.{column.name}"
-        if column.name in {UNIT, KEY} or Use.GROUP not in closed(relation.policy.of(column.name).uses):
+        if column.name in (UNIT, KEY) or Use.GROUP not in closed(relation.policy.of(column.name).uses):
             continue
         found += {
             DataType.TEXT: [name, f"coalesce({name}, 'none')"], DataType.INTEGER: [f"CASE WHEN {name} > 20 THEN 'big' END", name],
@@ -174,7 +178,7 @@ def hold(comparison: Comparison, *made: Table) -> None:
 
 @pytest.mark.slow
 @settings(
-    max_examples=EXAMPLES, deadline=None, print_blob=True, 
+    max_examples=EXAMPLES, deadline=None, print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 @given(data=st.data())

@@ -26,6 +26,8 @@ SETTINGS = {
     "spark.sql.legacy.parseNullPartitionSpecAsStringLiteral": "false", "spark.sql.crossJoin.enabled": "true",
 }  # fmt: skip
 """What the rewritten text counts on. A session where one of them is otherwise is refused."""
+RETRIES = {"max_retries": 5, "initial_backoff": 200, "max_backoff": 5_000, "backoff_multiplier": 2.0}
+"""A cluster that is away for longer than some ten seconds is away: the job fails and can be submitted again. Milliseconds."""
 PARSED, ANALYSED, OPTIMISED = "== Parsed Logical Plan ==", "== Analyzed Logical Plan ==", "== Optimized Logical Plan =="
 NODE = re.compile(r"^(?P<indent>[: ]*)(?:[:+]- )?(?P<name>[A-Z]\w*)(?P<rest>.*)$")
 VIEW = re.compile(r"^ \(`(?P<name>(?:[^`]|``)*)`, \[")
@@ -55,9 +57,11 @@ def limit_myself(limits: dict[str, int]) -> None:
 
 def open_session(remote: str) -> Any:
     """Return a session of our own with the settings that the text counts on."""
-    from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415 - the limits are set before
+    from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415 - the limits are set before
+    from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
 
     session = SparkSession.builder.remote(remote).create()
+    session.client.set_retry_policies([DefaultPolicy(**RETRIES)])
     for key, value in SETTINGS.items():
         session.conf.set(key, value)
         if session.conf.get(key) != value:
@@ -81,9 +85,9 @@ def show_relations(session: Any, relations: dict[str, str]) -> None:
 def check_plan(session: Any, sql: str, operators: frozenset[str], readable: set[str]) -> set[str]:
     """Return the relations that the analysed plan reads; refuse any other, and any operator that is not expected.
 
-    EXPLAIN never runs what it explains, a command neither. The plan before optimisation is looked at.
+    EXPLAIN runs nothing, and in parentheses nothing but a query can stand. The plan before optimisation is looked at.
     """
-    text = session.sql(f"EXPLAIN EXTENDED {sql}").collect()[0][0]
+    text = session.sql(f"EXPLAIN EXTENDED SELECT * FROM (\n{sql}\n)").collect()[0][0]
     return scanned_by(text, operators, readable)
 
 
@@ -94,7 +98,7 @@ def scanned_by(text: str, operators: frozenset[str], readable: set[str]) -> set[
     analysed = text[text.index(ANALYSED) + len(ANALYSED) : text.index(OPTIMISED)].strip("\n").split("\n")
     scanned: set[str] = set()
     views: list[int] = []
-    for line in analysed[1:]:  # the first line tells the columns
+    for line in analysed[1:]:  # of a query, the first line tells the columns
         found = NODE.match(line)
         if found is None or found["name"] not in operators:
             raise RefusedError("plan-unexpected")
