@@ -11,6 +11,7 @@ from gongshu.audit import service as audit
 from gongshu.base.ids import JobId
 from gongshu.base.paging import PageRequest
 from gongshu.base.site import Site
+from gongshu.compute import cli
 from gongshu.compute import service as compute
 from gongshu.parties import service as parties
 from gongshu.parties import store as parties_store
@@ -69,6 +70,40 @@ def test_a_refused_statement_names_column_operator_and_fix(ask: Ask, sqlite_site
     assert [reason["code"] for reason in problem["reasons"]] == ["group-missing", "rank-missing"]
     outcomes = [entry.outcome.value for entry in audit.list_entries(sqlite_site, AUDITOR, PageRequest()).rows]
     assert outcomes.count("denied") == 2
+
+
+def test_parameters_are_bound_frozen_and_refused_where_they_do_not_fit(ask: Ask, sqlite_site: Site) -> None:
+    sql = "SELECT 地区 AS region, count(*) AS n FROM enterprise GROUP BY 地区 HAVING count(*) > $few ORDER BY region LIMIT ?"
+    few = {"name": "few", "data_type": "integer", "value": "1", "characters_max": 3}
+    given = [few, {"name": "1", "data_type": "integer", "value": "2"}]
+    assert ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": sql, "parameters": given})["permitted"]
+    tried = ask(DEVELOPER, "POST", f"{BASE}/sql/try", {"sql": sql, "parameters": given})
+    assert len(tried["rows"]) <= 2
+    body = {"title": "分布", "sql": sql, "parameters": given}
+    job = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", body, expect=201)
+    assert [(p["name"], p["value"]) for p in job["plan"]["parameters"]] == [("few", "1"), ("1", "2")]
+    compute.run_job(sqlite_site, JobId(job["id"]))
+    assert ask(AUDITOR, "GET", f"/jobs/{job['id']}")["report"]["rows"] == 2
+    body["parameters"] = [{**few, "value": "1 OR 1 = 1"}]
+    problem = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", body, expect=422)
+    assert {reason["code"] for reason in problem["reasons"]} == {"parameter-invalid", "parameter-unknown"}
+    assert "1 = 1" not in str(problem)
+
+
+def test_the_command_line_explains_and_submits_with_parameters(
+    sqlite_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(sqlite_site)
+    sql, given = "SELECT count(*) AS n FROM enterprise WHERE 地区 <> $place", ("place: text(10) = 地区1",)
+    assert cli.sql_explain(sqlite_site, ENTITLEMENT, sql, given) == 0
+    assert "'地区1'" in capsys.readouterr().out
+    assert cli.sql_explain(sqlite_site, ENTITLEMENT, sql) == 1
+    assert "parameter-unknown" in capsys.readouterr().out
+    assert cli.sql_explain(sqlite_site, ENTITLEMENT, sql, ("place text = x",)) == 1
+    assert "parameter-unreadable" in capsys.readouterr().out
+    assert cli.sql_submit(sqlite_site, DEVELOPER, ENTITLEMENT, "区域", sql, given) == 0
+    done = compute.run_job(sqlite_site, JobId(capsys.readouterr().out.strip()))
+    assert (done.status.value, done.plan.parameters[0].value) == ("succeeded", "地区1")
 
 
 def test_a_verification_is_submitted(ask: Ask) -> None:

@@ -115,6 +115,8 @@ def _whole(scope: Scope, node: exp.Expression | None, kind: type[exp.Expression]
         literal = node.expression
         if isinstance(literal, exp.Placeholder):
             literal = literal_of(scope.gate, literal)
+            if literal is None:
+                return ""
         if isinstance(literal, exp.Literal) and not literal.is_string and str(literal.this).isdigit():
             return str(int(literal.this))
     scope.gate.findings.add(LIMIT_NOT_LITERAL, construct=construct)
