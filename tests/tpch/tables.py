@@ -60,7 +60,7 @@ def relations(uses: dict[str, frozenset[Use]]) -> tuple[Relation, ...]:
     """Return the eight relations: open tables with every use, the columns of others with ``uses`` and no more."""
     made = []
     for name, (unit, columns) in TABLES.items():
-        shown = tuple(RelationColumn(column, kind) for column, (kind, _) in columns.items())
+        shown = tuple(RelationColumn(column, kind, is_filled=True) for column, (kind, _) in columns.items())
         every = frozenset(Use) if name in OPEN_TABLES else frozenset[Use]()
         policies = tuple(ColumnPolicy(column, uses.get(column, every)) for column in columns)
         made.append(Relation(name, ResourceId(name), shown, ResourcePolicy(policies, (unit,) if unit else ())))

@@ -268,7 +268,7 @@ def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
     n_k_rule = exp.LTE(this=double(fn("coalesce", share, exp.Literal.number(0))), expression=ceiling)
     is_zero = exp.EQ(this=total.copy(), expression=exp.Literal.number(0))
     # A rule that asks for nothing is not written: adding in another order could break it by a last digit.
-    asked = [p_rule] if thresholds.dominance_p_percent > 0 else []
+    asked: list[exp.Expression] = [p_rule] if thresholds.dominance_p_percent > 0 else []
     asked += [n_k_rule] if thresholds.dominance_top_percent < 100 else []
     rules = conjunction((fn("isfinite", total.copy()), *asked))
     return paren(exp.Or(this=is_zero, expression=paren(rules)))

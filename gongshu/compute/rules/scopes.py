@@ -166,6 +166,7 @@ class Governed:
         own = (KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN)
         shown = [c for c in relation.columns if not fold(c.name).startswith(own)]
         self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in shown)
+        self._filled = {c.name for c in shown if c.is_filled}
         for name, term in self.columns:
             self._names[id(term)] = name
 
@@ -179,6 +180,11 @@ class Governed:
             direct=frozenset({base.name}), shape=Shape.COLUMN, unit=0 if is_unit else None,
             keyed_as=data_type if data_type in KEYED_TYPES else None, interval=self._bounds(name),
         )  # fmt: skip
+
+    def is_filled(self, index: int) -> bool:
+        """Whether no row is empty in a column. A mask may leave nothing of a value."""
+        name = self.columns[index][0]
+        return name in self._filled and self._relation.policy.of(name).mask is None
 
     def _bounds(self, name: str) -> tuple[float, float] | None:
         noise = self._gate.thresholds.protection.noise

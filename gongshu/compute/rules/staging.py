@@ -7,6 +7,7 @@ from functools import partial
 from sqlglot import exp
 
 from gongshu.compute.rules import noise, rounding, thresholds
+from gongshu.compute.rules.filled import is_filled
 from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
@@ -78,7 +79,10 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
         gate.drafts.append(Draft(name, exp.Select(), len(collector.keys), len(released), is_guarded=True, noisy=steps))
         return staged
     is_guarded = bool(source.units or source.absent)
-    plan = thresholds.plan_of(collector, units=is_guarded, sides=len(source.sides), rounding=protection.rounding)
+    plan = thresholds.plan_of(
+        collector, units=is_guarded, sides=len(source.sides), rounding=protection.rounding,
+        filled=partial(is_filled, scope.instances),
+    )  # fmt: skip
     if len(plan.spare) > thresholds.SPARE_MAX:
         gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)
         return staged

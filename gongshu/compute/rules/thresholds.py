@@ -34,6 +34,7 @@ from gongshu.compute.rules.scopes import Link
 from gongshu.compute.rules.stages import Collector, Draft, Wanted
 from gongshu.compute.rules.terms import (
     Form,
+    Mark,
     Shape,
     Term,
     cast_to,
@@ -113,6 +114,7 @@ class Plan(Guarded):
     rounding: Rounding | None = None
     asked: list[Asked] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)  # of each aggregate over rows that units have become
+    filled: Callable[[Mark], bool] = lambda _: False  # whether an expression is never NULL
 
     def add(self, wanted: Wanted, *, units: bool) -> None:
         """Add an aggregate with its cells, its parts and its steps."""
@@ -123,9 +125,10 @@ class Plan(Guarded):
         arguments = () if is_unit else tuple(self.rows.column(term, "x") for term in terms)
         is_listing = wanted.kind is AggregateClass.LISTING
         tests = (self.rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
-        reach = Cell(tests, arguments)
+        missing = tuple(a for t, a in zip(terms, arguments, strict=False) if not self.filled(t.mark))
+        reach = Cell(tests, missing)
         inner = distinct(c for t in wanted.arguments for c in t.cells) if units else ()
-        cells = [reach, *(Cell((*tests, self.rows.column(cell, "p")), arguments) for cell in inner)]
+        cells = [reach, *(Cell((*tests, self.rows.column(cell, "p")), missing) for cell in inner)]
         call = written(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else "")
         if self.rounding is not None and units:
             test = conjunction([name(t) for t in tests]) if tests else None
@@ -160,7 +163,7 @@ class Plan(Guarded):
         for step in steps:
             self._once(self.steps, (self.rows.column(step, "x"), reach))
         for blank in distinct(b for t in wanted.arguments for b in t.blanks):
-            self.spare.append(Blank(Cell((*tests, self.rows.column(blank, "p")), arguments)))
+            self.spare.append(Blank(Cell((*tests, self.rows.column(blank, "p")), missing)))
         if wanted.filter is not None:
             rest = condition("NOT", (wanted.filter,), partial(negated, wanted.filter))
             self.spare.append(Blank(Cell((self.rows.column(rest, "p"),))))
@@ -242,9 +245,12 @@ def _may_cancel(term: Term) -> bool:
     return term.is_mixed or others > 1 or (bool(term.cells) and (not is_one_branch or bool(term.offset)))
 
 
-def plan_of(collector: Collector, *, units: bool, sides: int, rounding: Rounding | None = None) -> Plan:
-    """Return what a stage asks for and what must hold of its groups."""
-    plan = Plan(cells=[Cell()], rounding=rounding)
+def plan_of(
+    collector: Collector, *, units: bool, sides: int, rounding: Rounding | None = None,
+    filled: Callable[[Mark], bool] = lambda _: False,
+) -> Plan:  # fmt: skip
+    """Return what a stage asks for and what must hold of its groups. ``filled`` tells what is never NULL."""
+    plan = Plan(cells=[Cell()], rounding=rounding, filled=filled)
     plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
     for wanted in collector.wanted:
         plan.add(wanted, units=units)

@@ -96,7 +96,12 @@ def _version_in(tx: Transaction, site: Site, resource: ResourceEntitlement) -> R
 
 
 def _relation(resource: ResourceEntitlement, version: ResourceVersion) -> Relation:
-    columns = tuple(RelationColumn(c.name, c.data_type) for c in version.manifest.columns)
+    filled = {
+        p.column
+        for p in version.profile
+        if p.null_count == p.failing_count == 0 and p.rows >= version.rows_kept  # what fails may have become NULL
+    }
+    columns = tuple(RelationColumn(c.name, c.data_type, c.name in filled) for c in version.manifest.columns)
     return Relation(resource.name, resource.resource, columns, resource.policy)
 
 

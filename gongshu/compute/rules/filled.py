@@ -1,0 +1,42 @@
+"""Columns of which no row of the registered version is empty: what depends on missing values need not be counted of them.
+
+Whether a column has empty fields is known of every version when it is read in, and a version never changes.
+"""
+
+from collections.abc import Iterable
+
+from gongshu.catalog.types import DataType
+from gongshu.compute.rules.scopes import Governed, Instance
+from gongshu.compute.rules.terms import Mark
+
+SUMS = frozenset({"+", "-", "*"})
+
+
+def is_filled(instances: Iterable[Instance], mark: Mark) -> bool:
+    """Whether an expression is never NULL in the rows of these instances: a filled column, or decimals reckoned of such.
+
+    Whole numbers that are reckoned with give NULL where they grow too large, so nothing is said of them.
+    """
+    by_alias = {instance.alias: instance for instance in instances}
+    inner = mark[1] if mark[0] == "double" else mark
+    return _is_column(by_alias, inner) or _is_sum(by_alias, inner)
+
+
+def _is_column(by_alias: dict[str, Instance], mark: Mark, *, of: DataType | None = None) -> bool:
+    if mark[0] != "column" or len(mark) != 3 or mark[1] not in by_alias:
+        return False
+    instance, index = by_alias[mark[1]], mark[2]
+    source = instance.source
+    if instance.is_optional or not isinstance(source, Governed) or not source.is_filled(index):
+        return False
+    return of is None or source.columns[index][1].data_type is of
+
+
+def _is_sum(by_alias: dict[str, Instance], mark: Mark) -> bool:
+    if mark[0] not in SUMS:
+        return False
+    parts = [part for part in mark[1:] if isinstance(part, tuple)]
+    return bool(parts) and all(
+        part[0] == "number" or _is_column(by_alias, part, of=DataType.DECIMAL) or _is_sum(by_alias, part)
+        for part in parts
+    )
