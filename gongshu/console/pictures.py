@@ -10,7 +10,8 @@ from gongshu.base.days import CHINA
 from gongshu.base.money import Tier
 from gongshu.billing.types import ShareKind, Statement
 from gongshu.catalog.types import Dimension, QualityItem
-from gongshu.console.labels import CRITERIA, Word, label_of, word
+from gongshu.console.codes import CRITERIA
+from gongshu.console.labels import Word, label_of, word
 from gongshu.grants.types import PriceRule
 from gongshu.products.types import Contract, ContractStatus
 from gongshu.scenarios.types import ScoreSummary

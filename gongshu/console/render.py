@@ -23,7 +23,7 @@ from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import yuan
 from gongshu.base.site import Site
 from gongshu.catalog.types import Fault
-from gongshu.console.labels import (
+from gongshu.console.codes import (
     CHECKS,
     CRITERIA,
     DEFENCES,
@@ -34,10 +34,8 @@ from gongshu.console.labels import (
     PURPOSES,
     QUALITY_RULES,
     UNITS,
-    Word,
-    label_of,
-    tone_of,
 )
+from gongshu.console.labels import Word, label_of, tone_of
 from gongshu.console.language import Language, language_of, words
 from gongshu.console.navigation import groups_for
 from gongshu.console.pictures import last_day

@@ -16,8 +16,9 @@ from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.base.site import Site
 from gongshu.catalog import service as catalog
 from gongshu.catalog.types import ColumnGrade, Meaning, Resource, ResourceVersion
+from gongshu.console.codes import THEMES, UPDATE_CYCLES
 from gongshu.console.forms import Filled, Form
-from gongshu.console.labels import THEMES, UPDATE_CYCLES, sentence
+from gongshu.console.labels import sentence
 from gongshu.console.pictures import quality_by_dimension, quality_radar
 from gongshu.console.render import actor_of, done, page, site_of, translate
 from gongshu.policies import service as policies
