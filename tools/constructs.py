@@ -82,7 +82,7 @@ CONSTRUCTS = (
     ),
     Construct(
         "EXISTS, IN, SEMI and ANTI JOIN",
-        "A link of relations like any other; at row level its keys need `reveal` too.",
+        "A link of relations like any other: units that a row meets travel on; at row level its keys need `reveal` too.",
         (
             "SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.join_int = p.join_int)",
             "SELECT count(*) FROM people WHERE join_int IN (SELECT join_int FROM visits)",
@@ -90,6 +90,42 @@ CONSTRUCTS = (
         (
             "SELECT reveal_text FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.join_int = p.join_int)",
             "SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.total_dec2 = p.join_int)",
+        ),
+    ),
+    Construct(
+        "NOT EXISTS, NOT IN, ANTI JOIN",
+        "The rows taken away need enough units, too. Not linked by the unit of both, it stands where the rows are aggregated.",
+        (
+            "SELECT count(*) FROM people WHERE join_int NOT IN (SELECT join_int FROM visits WHERE filter_int2 > 5)",
+            "SELECT count(*) FROM people ANTI JOIN visits USING (join_compare_text)",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT * FROM people ANTI JOIN visits USING (join_int)) AS s",
+            "SELECT reveal_text FROM people ANTI JOIN visits USING (join_compare_text)",
+        ),
+    ),
+    Construct(
+        "correlated subquery, LATERAL",
+        "A join to the subquery grouped by its keys, which need `join` and `group`; a withheld group gives NULL, as an empty one.",
+        (
+            "SELECT count(*) FROM people p WHERE filter_int > (SELECT avg(total_int) FROM people q WHERE q.all_text = p.all_text)",
+            "SELECT all_text, l.n FROM areas a, LATERAL (SELECT count(*) AS n FROM people q WHERE q.all_text = a.all_text) AS l",
+        ),
+        (
+            "SELECT count(*) FROM people p WHERE filter_int > (SELECT avg(total_int) FROM people q WHERE q.join_int = p.join_int)",
+            "SELECT count(*) FROM people p WHERE filter_int > (SELECT avg(total_int) FROM people q WHERE q.all_text < p.all_text)",
+        ),
+    ),
+    Construct(
+        "INTERSECT, EXCEPT",
+        "Every column is a key. Without ALL both sides are grouped first; with ALL every row must be one that may be seen.",
+        (
+            "SELECT all_text FROM people EXCEPT SELECT all_text FROM areas",
+            "SELECT all_text FROM people INTERSECT ALL SELECT all_text FROM areas",
+        ),
+        (
+            "SELECT group_text FROM people INTERSECT SELECT group_text2 FROM visits",
+            "SELECT all_text FROM people WHERE filter_flag EXCEPT ALL SELECT all_text FROM areas",
         ),
     ),
     Construct(
