@@ -39,6 +39,8 @@ ACCEPTED = [
     "SELECT all_text, count(*) AS n, sum(all_int4) AS s, max(all_date) AS d FROM shops GROUP BY all_text ORDER BY n LIMIT 5",
     "SELECT DISTINCT all_text, all_int4 FROM shops",
     "SELECT all_text, string_agg(all_text, ',') AS l FROM shops GROUP BY all_text",
+    # windows by the unit
+    f"SELECT sum(t) FROM (SELECT total_int AS t, count(*) FILTER (WHERE filter_flag) OVER (PARTITION BY {U}) AS n FROM trips) AS s WHERE n > 1",
     # several sets of keys
     "SELECT group_text2, count(*) AS n, sum(total_int) AS s, grouping(group_text2) AS g FROM trips GROUP BY ROLLUP (group_text2)",
     "SELECT group_text2, filter_group_rank_total_int AS k, count(*) AS n, grouping_id(group_text2) AS g FROM trips GROUP BY CUBE (group_text2, k) HAVING grouping(group_text2) = 0 ORDER BY n",
@@ -69,6 +71,9 @@ REFUSED = [
     ("SELECT count(*) FROM (SELECT join_compare_text, count(*) FROM people GROUP BY join_compare_text) AS q", {"group-missing"}),
     (f"SELECT {U}, count(*) FROM trips GROUP BY ROLLUP ({U})", {"construct-refused"}),
     ("SELECT no_int, count(*) FROM trips GROUP BY CUBE (group_text2, no_int)", {"group-missing"}),
+    (f"SELECT all_int, count(*) OVER (PARTITION BY {U}) AS n FROM trips", {"reveal-missing", "rows-betray"}),
+    (f"SELECT sum(s) FROM (SELECT sum(no_int) OVER (PARTITION BY {U}) AS s FROM trips) AS q", {"total-missing"}),
+    (f"SELECT count(*) FROM (SELECT sum(total_int) OVER (PARTITION BY {U}) AS s FROM trips) AS q WHERE s > 3", {"filter-missing"}),
     ("SELECT total_int, count(*) FROM trips GROUP BY ALL", {"group-missing"}),
     ("SELECT grouping(join_int), count(*) FROM trips GROUP BY ROLLUP (group_text2)", {"column-not-grouped"}),
     ("SELECT grouping(all_int) FROM trips", {"column-not-grouped"}),
@@ -116,6 +121,10 @@ def test_a_group_is_refused_with_the_reason(sql: str, codes: set[str]) -> None:
 
 
 EQUAL = [
+    f"SELECT count(*), sum(t) FROM (SELECT count(*) OVER (PARTITION BY {U}) AS n, total_int AS t FROM trips) AS s WHERE n > 6",
+    f"SELECT n, count(*) FROM (SELECT count(*) OVER (PARTITION BY {U}) AS n, sum(total_int) OVER (PARTITION BY {U}) AS t FROM trips) AS s GROUP BY n",
+    f"SELECT count(*) FROM (SELECT filter_group_rank_total_int AS f, avg(filter_group_rank_total_int) OVER (PARTITION BY {U}, group_text2) AS m FROM trips) AS s WHERE f > m",
+    "SELECT all_text, sum(all_int4) OVER (PARTITION BY all_text) AS s FROM shops QUALIFY all_date = max(all_date) OVER (PARTITION BY all_text)",
     f"SELECT n, count(*) AS people FROM (SELECT {U}, count(*) AS n FROM trips GROUP BY {U}) AS s GROUP BY n",
     f"SELECT avg(s), count(s) FROM (SELECT sum(total_int) AS s FROM trips GROUP BY {U} HAVING count(*) > 2) AS q",
     f"SELECT g, sum(s), count(*) FROM (SELECT {U} AS u, group_text2 AS g, sum(total_int) AS s FROM trips GROUP BY u, g) AS q GROUP BY g",

@@ -158,7 +158,7 @@ def _plain(rows: Rows, node: exp.Expression) -> Source:
     scope = rows.scope
     for absence in scope.absences:
         scope.gate.findings.add(ABSENCE_MISPLACED, column=names(absence.test.hidden))
-    windows = RowWindows(rows)
+    windows = RowWindows(rows, node)
     scope.windows = windows
     items = items_of(scope, node)
     shown = read_shown(scope, node, items)

@@ -1,7 +1,7 @@
 """Windows. Over a released relation all are free; over rows there are two ways, and no third:
 
 - an aggregate by partition alone, without ORDER BY and frame, is that of a GROUP BY: a stage with thresholds, joined back
-  to the rows by the partition's columns. A value that is withheld is NULL;
+  to the rows by the partition's columns. A value that is withheld is NULL. By the privacy unit it stays that unit's own;
 - where everything may be seen that goes in (arguments, partition, order, what decided the rows), the window is written as
   it stands. Ranking and LAG and its likes need an ORDER BY then: the order of storage is nobody's to see.
 
@@ -24,7 +24,7 @@ from gongshu.compute.rules.refusals import (
     GROUP_MISSING,
     WINDOW_ON_ROWS,
 )
-from gongshu.compute.rules.scopes import Scope, Staged
+from gongshu.compute.rules.scopes import Instance, Scope, Staged
 from gongshu.compute.rules.stages import Collector
 from gongshu.compute.rules.staging import Rows, stage
 from gongshu.compute.rules.terms import (
@@ -32,6 +32,7 @@ from gongshu.compute.rules.terms import (
     Mark,
     Term,
     as_condition,
+    column,
     conjunction,
     derive,
     hidden_of,
@@ -41,6 +42,7 @@ from gongshu.compute.rules.terms import (
     quoted,
     union,
 )
+from gongshu.compute.rules.unit_groups import UnitCollector, UnitGroups, units_of
 from gongshu.compute.rules.writing import name as column_name
 from gongshu.policies.types import Use
 
@@ -92,11 +94,36 @@ class Window:
 
 
 @dataclass
+class OfUnit:
+    """Rows partitioned by (at least) their privacy unit: what is reckoned of them stays that unit's own."""
+
+    keys: list[Term]
+    own: dict[int, int]
+    groups: UnitGroups
+    instance: Instance
+    collector: UnitCollector
+
+    def same(self, scope: Scope) -> exp.Expression:
+        """Write when a row belongs to a group."""
+        tests: list[exp.Expression] = []
+        for i, key in enumerate(self.keys):
+            left, right = key.emit(Form.VALUE), self.instance.term(i).emit(Form.VALUE)
+            if i in self.own:
+                below = next(s for s in scope.instances if self.own[i] < s.first_unit + len(s.source.kinds))
+                left = column(below.alias, below.source.demand_unit(self.own[i] - below.first_unit))
+                right = column(self.instance.alias, f"u{self.own[i]}")
+            tests.append(exp.NullSafeEQ(this=left, expression=right))
+        return conjunction(tests)
+
+
+@dataclass
 class RowWindows:
     """The windows of one SELECT over rows: a stage for each way in which the rows are partitioned."""
 
     rows: Rows
+    node: exp.Expression
     partitions: list[Collector] = field(default_factory=list)
+    units: list[OfUnit] = field(default_factory=list)
     staged: list[Staged] = field(default_factory=list)
 
     def partition(self, parts: list[Term]) -> Collector:
@@ -112,6 +139,21 @@ class RowWindows:
         self.partitions.append(made)
         return made
 
+    def of_unit(self, parts: list[Term]) -> OfUnit | None:
+        """Return the groups by ``parts`` if each of them is one unit's."""
+        own = units_of(self.rows, self.node, parts)
+        if own is None:
+            return None
+        marks = [part.mark for part in parts]
+        for known in self.units:
+            if [key.mark for key in known.keys] == marks:
+                return known
+        groups = UnitGroups(self.rows, list(parts), own)
+        instance = Instance(self.rows.scope.gate.fresh("r"), "", groups, 0)
+        made = OfUnit(list(parts), own, groups, instance, UnitCollector(groups, instance))
+        self.units.append(made)
+        return made
+
     def finish(self) -> None:
         """Write the stages, once everything that is asked of them is known."""
         self.staged = [stage(self.rows, c, is_single_row=not c.keys) for c in self.partitions]
@@ -121,8 +163,13 @@ class RowWindows:
 
         def write(select: exp.Select) -> None:
             conditions = [_same(collector) for collector in self.partitions]
+            of_units = [unit.same(self.rows.scope) for unit in self.units]
             inner(select)
             joins = list(select.args.get("joins") or [])
+            joins += [
+                exp.Join(this=unit.instance.emit(), side="LEFT", on=on)
+                for unit, on in zip(self.units, of_units, strict=True)
+            ]
             for collector, staged, on in zip(self.partitions, self.staged, conditions, strict=True):
                 written = staged.emit()
                 written.set("alias", exp.TableAlias(this=quoted(collector.alias)))
@@ -181,6 +228,12 @@ def _of_partition(scope: Scope, function: exp.Expression, parts: list[Term], tes
         return poison(DataType.DECIMAL)
     for part in parts:
         need(scope.gate.findings, part, Use.GROUP, GROUP_MISSING, "PARTITION BY")
+    of_unit = windows.of_unit(parts)
+    if of_unit is not None:
+        inner = Scope(scope.gate, scope.tables, scope.instances, collects=of_unit.collector)
+        made = aggregate(inner, function, known, test)
+        indirect = made.indirect | union(p.direct | p.indirect for p in parts)
+        return replace(made, hidden=made.hidden | hidden_of(parts), indirect=indirect)
     collector = windows.partition(parts)
     inner = Scope(scope.gate, scope.tables, scope.instances, collects=collector)
     made = aggregate(inner, function, known, test)

@@ -77,5 +77,9 @@ CORPUS: list[tuple[str, str]] = [
     ("SELECT all_text, lag(all_int) OVER (ORDER BY all_int, reveal_int) AS x FROM people WHERE all_int > 3", SAME),
     ("SELECT reveal_text FROM people QUALIFY sum(total_int) FILTER (WHERE filter_int = {v}) OVER () IS NULL", SAME),
     ("SELECT (SELECT sum(x) FROM (SELECT sum(total_int) OVER () AS x, reveal_text FROM people WHERE filter_int <> {v}) AS q) AS y", APART),
+    (f"SELECT sum(w) AS x FROM (SELECT sum(CASE WHEN filter_int = {{v}} THEN total_int ELSE 0 END) OVER (PARTITION BY {U}) AS w FROM trips) AS q", WITHHELD),
+    (f"SELECT sum(w) AS n FROM (SELECT count(*) FILTER (WHERE filter_int = {{v}}) OVER (PARTITION BY {U}) AS w FROM trips) AS q", WITHHELD),
+    (f"SELECT count(*) AS n FROM (SELECT max(filter_int) OVER (PARTITION BY {U}) AS w FROM trips) AS q WHERE w = {{v}}", WITHHELD),
+    (f"SELECT group_reveal_text, count(*) OVER (PARTITION BY {U}) AS n FROM trips", "rows-betray"),
     ("SELECT reveal_text, sum(total_int) OVER () AS x, (SELECT sum(total_int) FROM people WHERE filter_int <> {v}) AS y FROM people", APART),
 ]  # fmt: skip
