@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
+from gongshu.compute.rules.behind import Behind, Rows
 from gongshu.compute.rules.functions import AggregateClass
 from gongshu.compute.rules.guards import SOURCE, Cell
 from gongshu.compute.rules.intervals import Interval, interval_of
 from gongshu.compute.rules.refusals import NOISE_CLAMP, NOISE_FUNCTION
 from gongshu.compute.rules.stages import Collector, Wanted
 from gongshu.compute.rules.terms import Findings, Term, names, paren, sql_type
-from gongshu.compute.rules.thresholds import Behind, Rows
 from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
 from gongshu.compute.types import Measurement, Price, Stage, StageNoise
 from gongshu.policies.types import ContributionBounds, Noise, NoiseMechanism, Thresholds

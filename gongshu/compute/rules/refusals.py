@@ -281,7 +281,7 @@ UNION_UNITS_DIFFER = _gate(
 SUBQUERY_COLUMNS = _gate(
     "subquery-columns",
     zh="{place} 的子查询应有 {wanted} 列，现有 {given} 列。", en="The subquery of {place} has {given} columns; {wanted} are compared.",
-    fix_zh="请让两侧列数一致。", fix_en="Give it as many columns as stand before {place}.",
+    fix_zh="请让两侧列数一致。", fix_en="Give it as many columns as stand before it.",
 )  # fmt: skip
 SUBQUERY_NOT_RELEASED = _gate(
     "subquery-not-released",

@@ -7,6 +7,7 @@ from functools import partial
 from sqlglot import exp
 
 from gongshu.compute.rules import noise, rounding, thresholds
+from gongshu.compute.rules.behind import Behind
 from gongshu.compute.rules.filled import is_filled
 from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
@@ -92,13 +93,13 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     return staged
 
 
-def behind(rows: Rows) -> thresholds.Behind:
+def behind(rows: Rows) -> Behind:
     """Return what writes the rows behind a stage, with their units."""
     scope, protection = rows.scope, rows.scope.gate.thresholds.protection
     units = lambda source: len(source.kinds)  # noqa: E731
     is_noisy = protection.noise is not None
     linked = tuple(unit for link in scope.links for unit in link.units)
-    return thresholds.Behind(
+    return Behind(
         write_from(scope, rows.joins, None), rows.condition, (*_each(scope, _unit, units), *linked),
         () if is_noisy else _each(scope, _origin, lambda source: source.sides),
         orders=() if protection.bounds is None else _each(scope, _order, units),

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import thresholds
+from gongshu.compute.rules.behind import Rows as Columns
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import SOURCE, Cell
 from gongshu.compute.rules.joins import Joins
@@ -163,7 +164,7 @@ class UnitGroups:
         self.columns: tuple[tuple[str, Term], ...] = ()
         self._builds: dict[int, Build] = {}
         self._kept: list[Term] = []  # so that no id is given twice
-        self._inner = thresholds.Rows()
+        self._inner = Columns()
         self._demanded: dict[tuple[int, Form], tuple[str, exp.Expression]] = {}
         self._orders: set[int] = set()
         self._sides: set[int] = set()
