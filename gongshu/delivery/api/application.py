@@ -24,6 +24,7 @@ ANSWER_BYTES = 1024
 ITEM_BYTES = 200
 CALLS_AT_ONCE_MAX = 2048
 TICK_SECONDS = 0.05
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 STATUS_OF: dict[Kind, int] = {
     Kind.INVALID: 422, Kind.UNAUTHENTICATED: 401, Kind.FORBIDDEN: 403, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409,
@@ -165,6 +166,8 @@ class GatewayApp:
                 self._running -= 1
         elif scope["method"] in {"GET", "HEAD"} and path == "/healthz":
             await _plain(send, 200, b'{"status":"ok"}')
+        elif scope["method"] == "GET" and path == "/metrics" and _is_local(scope):
+            await _plain(send, 200, gateway.measures.text(), [(b"content-type", service.METRICS_TYPE.encode())])
         elif scope["method"] in {"GET", "HEAD"} and path == "/readyz":
             unready = gateway.unready()
             if unready is None:
@@ -173,6 +176,12 @@ class GatewayApp:
                 await _refuse(send, Turned((unready,), retry_after_seconds=1))
         else:
             await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
+
+
+def _is_local(scope: Message) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it: counts are nobody else's business."""
+    address = scope["client"][0] if scope.get("client") else ""
+    return address in LOOPBACK and all(name != b"x-forwarded-for" for name, _ in scope["headers"])
 
 
 async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, bytes_max: int) -> IncomingCall | None:

@@ -9,6 +9,7 @@ from gongshu.delivery.rules import (
     ndi_code,
 )
 from gongshu.delivery.service.keys import create_key, list_calls, list_keys, revoke_key, stop_under_in
+from gongshu.delivery.service.measures import CONTENT_TYPE as METRICS_TYPE
 from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
 
@@ -17,6 +18,7 @@ __all__ = [
     "BODY_BYTES_MAX",
     "GATEWAY_BUSY",
     "GATEWAY_ROUTE_UNKNOWN",
+    "METRICS_TYPE",
     "NDI_OK",
     "Gateway",
     "create_key",

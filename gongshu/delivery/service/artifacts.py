@@ -45,6 +45,11 @@ class Artifacts:
         """Let go of every file."""
         self._files.clear()
 
+    @property
+    def opened(self) -> int:
+        """How many files are open."""
+        return len(self._files)
+
     def find(self, product: SnapshotProduct) -> Lookup | None:
         """Return the look-up of a product, or ``None`` while its file is not loaded."""
         return self._files.get(_File(product.artifact_path, product.artifact_sha256, product.verification))

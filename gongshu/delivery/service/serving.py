@@ -24,6 +24,7 @@ from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
 from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
 from gongshu.delivery.service.following import Follower
+from gongshu.delivery.service.measures import Measures
 from gongshu.delivery.service.opening import Opened, Opening
 from gongshu.delivery.service.signatures import Signatures, opener_of
 from gongshu.delivery.types import (
@@ -47,6 +48,7 @@ DIGEST_KEY = "request-digest"
 DIGEST_BYTES = 16
 RETRY_SECONDS = 1
 PURPOSE_FIELD = "purpose"
+REFUSED = ResultCode.REFUSED.value
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -83,6 +85,7 @@ class Gateway:
         self._digest_key = keys.secret(DIGEST_KEY)
         self.meter = metering.open_meter(home, gateway, clock, limits)
         self._artifacts = Artifacts(home, keys, open_lookup)
+        self.measures = Measures(self._states)
         self._opening = Opening(home)
         self._signatures = Signatures(keys, clock)
         self._snapshot: SnapshotHead | None = None
@@ -106,6 +109,14 @@ class Gateway:
         failure = self.meter.failure
         return rules.UNAVAILABLE[failure].because() if failure in rules.UNAVAILABLE else None
 
+    def _states(self) -> dict[str, float]:
+        now = self._clock()
+        age = (now - self._snapshot.issued_at).total_seconds() if self._snapshot is not None else -1.0
+        return {
+            "ready": 0.0 if self._unready(now) else 1.0, "snapshot_number": self._snapshot.number if self._snapshot else 0,
+            "snapshot_age_seconds": age, "waiting_records": self.meter.waiting, "open_files": self._artifacts.opened,
+        }  # fmt: skip
+
     def unready(self) -> Reason | None:
         """Return why calls cannot be served now, or ``None``."""
         self._follower.look()
@@ -125,6 +136,16 @@ class Gateway:
 
     async def answer(self, call: IncomingCall) -> Answered | Turned:
         """Serve one call. It returns once its usage record is on disk, except where no contract is known to bear one."""
+        began = self._monotonic()
+        outcome = await self._answer(call)
+        if isinstance(outcome, Answered):
+            self.measures.count(outcome.receipt.result, "")
+        else:
+            self.measures.count(REFUSED, outcome.reasons[0].code)
+        self.measures.time(self._monotonic() - began)
+        return outcome
+
+    async def _answer(self, call: IncomingCall) -> Answered | Turned:
         self._follower.look()
         now = self._clock()
         unready = self._unready(now)
@@ -150,6 +171,17 @@ class Gateway:
 
     async def answer_batch(self, call: IncomingCall) -> BatchAnswered | Turned:
         """Serve a batch: what concerns all items refuses all, the rest item by item; once all records are on disk."""
+        began = self._monotonic()
+        outcome = await self._answer_batch(call)
+        if isinstance(outcome, Turned):
+            self.measures.count(REFUSED, outcome.reasons[0].code)
+        else:
+            for item in outcome.items:
+                self.measures.count(item.result, item.error)
+        self.measures.time(self._monotonic() - began)
+        return outcome
+
+    async def _answer_batch(self, call: IncomingCall) -> BatchAnswered | Turned:
         self._follower.look()
         now = self._clock()
         unready = self._unready(now)

@@ -180,6 +180,11 @@ class Meter:
         """Empty, or why nothing can be recorded until the process starts anew."""
         return self._failure
 
+    @property
+    def waiting(self) -> int:
+        """How many records are on their way to the disk."""
+        return self._waiting
+
     def use_of(self, contract: ContractId, now: datetime) -> tuple[int, int]:
         """Return how often ``contract`` was answered in all and on the day of ``now``, those still on their way included."""
         use = self._uses.get(contract)
