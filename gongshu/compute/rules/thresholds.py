@@ -6,6 +6,7 @@ leave fewer units than that when they are subtracted.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
