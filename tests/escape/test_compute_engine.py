@@ -6,7 +6,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from gongshu.compute.adapters import sandbox
+from gongshu.compute.adapters import child, sandbox
 from gongshu.compute.rules.jobs import LIMITS
 from gongshu.compute.rules.projections import PLAN_OPERATORS
 from gongshu.compute.types import GovernedQuery, Stage
@@ -91,6 +91,13 @@ def test_an_endless_statement_is_ended(run):
     slow = query("SELECT count(*) AS n FROM t, range(1000000000000) AS r(x) WHERE x % 7 = k")
     outcome = sandbox.run_engine(slow, replace(run, operators=EVERYTHING, limits=limits))
     assert outcome.code in {"engine-killed", "runtime-exceeded"}
+
+
+def test_the_engine_draws_no_bar_into_its_answer(run):
+    request = json.loads(sandbox._request(query("SELECT 1"), run, is_isolated=False))
+    engine, _ = child.open_engine(request)
+    with engine:
+        assert engine.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
 
 
 def test_a_statement_that_needs_too_much_memory_or_rows_ends_by_code(run):
