@@ -468,28 +468,28 @@ def list_joint(site: Here, actor: By, page: Asked) -> Page[JointAgreement]:
     return service.list_joint(site, actor, page)
 
 
-@router.get("/joint-agreements/{agreement_id}", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
-def get_joint(site: Here, actor: By, agreement_id: str) -> JointAgreement:
+@router.get("/joint-agreements/{joint_id}", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})
+def get_joint(site: Here, actor: By, joint_id: str) -> JointAgreement:
     """Return a joint agreement: both sides, thresholds, limits, signatures, and its job."""
-    return service.get_joint(site, actor, agreement_id)
+    return service.get_joint(site, actor, joint_id)
 
 
-@router.get("/joint-agreements/{agreement_id}/letter", openapi_extra=AGREE)
-def joint_letter(site: Here, actor: By, agreement_id: str) -> LetterFile:
+@router.get("/joint-agreements/{joint_id}/letter", openapi_extra=AGREE)
+def joint_letter(site: Here, actor: By, joint_id: str) -> LetterFile:
     """Return the letter that the peer needs next, as a file of text."""
-    return LetterFile(letter=service.joint_letter(site, actor, agreement_id).decode())
+    return LetterFile(letter=service.joint_letter(site, actor, joint_id).decode())
 
 
-@router.post("/joint-agreements/{agreement_id}/runs", status_code=201, openapi_extra=AGREE)
-def run_joint_again(site: Here, actor: By, agreement_id: str) -> Job:
+@router.post("/joint-agreements/{joint_id}/runs", status_code=201, openapi_extra=AGREE)
+def run_joint_again(site: Here, actor: By, joint_id: str) -> Job:
     """Queue our side once more, where the peer's node did not come."""
-    return service.run_joint_again(site, actor, agreement_id)[1]
+    return service.run_joint_again(site, actor, joint_id)[1]
 
 
-@router.post("/joint-agreements/{agreement_id}/withdrawal", openapi_extra=AGREE)
-def withdraw_joint(site: Here, actor: By, agreement_id: str) -> JointAgreement:
+@router.post("/joint-agreements/{joint_id}/withdrawal", openapi_extra=AGREE)
+def withdraw_joint(site: Here, actor: By, joint_id: str) -> JointAgreement:
     """Withdraw an agreement that has not come to a meeting."""
-    return service.withdraw_joint(site, actor, agreement_id)
+    return service.withdraw_joint(site, actor, joint_id)
 
 
 @router.get("/jobs/{job_id}/progress", openapi_extra={"x-permission": Permission.READ_JOB_VIEW.value})

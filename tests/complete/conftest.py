@@ -11,12 +11,15 @@ from examples.city import make_city
 from gongshu.access.types import Actor, Role
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.site import Site
+from gongshu.compute import service as compute
+from gongshu.compute.types import JointKind, JointLearners
 from gongshu.parties import service as parties
 from gongshu.parties import store
 from gongshu.parties.types import Party, Person
 from gongshu.server.asgi import create_app
 from gongshu.server.demo import develop, market, supply
 from gongshu.server.demo.cast import set_up_cast
+from gongshu.server.demo.policy import UNIT
 from gongshu.server.demo.stage import Stage
 from gongshu.server.migrate import upgrade
 from gongshu.server.wiring import make_site
@@ -25,7 +28,7 @@ Headers = dict[str, str]
 
 TABLES = {
     "agreement_id": "agreement", "contract_id": "contract", "entitlement_id": "entitlement",
-    "grant_id": "authorization_grant", "job_id": "job", "key_id": "api_key", "listing_id": "listing",
+    "grant_id": "authorization_grant", "job_id": "job", "joint_id": "joint_agreement", "key_id": "api_key", "listing_id": "listing",
     "order_id": "product_order", "output_id": "output", "party_id": "party", "person_id": "person", "plan_id": "plan",
     "product_id": "product", "registration_id": "registration", "release_id": "release", "resource_id": "resource",
     "scenario_id": "scenario", "entry_id": "audit_entry",
@@ -78,6 +81,11 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, d
     supply.authorize(stage)
     develop.apply_for_scenario(stage)
     develop.compute_for_real(stage)
+    compute.propose_joint(
+        site, stage.people["developer"], stage.made["entitlement"].id,
+        compute.JointTerms(JointKind.COUNT, "统计", JointLearners.BOTH),
+        compute.JointHalf("enterprise", UNIT, 10_000, "127.0.0.1:9101"),
+    )  # fmt: skip
     develop.review(stage)
     market.sell(stage)
     with site.db.reading() as tx:

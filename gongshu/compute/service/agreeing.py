@@ -263,12 +263,14 @@ def _decide_answer(  # noqa: PLR0917 - what a decision looks at
     tx: Transaction, site: Site, actor: Actor, entitlement: Entitlement | None, entitlement_id: str,
     letter: JointLetter | None, fingerprint: str, half: JointHalf,
 ) -> Decision[JointAgreement]:  # fmt: skip
+    if entitlement is None:
+        return unknown(entitlement_id)
     read = agreements.decide_letter(letter, frozenset({"proposal"}))
     if isinstance(read, Denied):
         return read
     proposal = read.value.proposal
-    if entitlement is None or proposal is None:
-        return unknown(entitlement_id)
+    if proposal is None:
+        raise ValueError("a letter of this kind holds a proposal")
     governed = govern_in(tx, site, entitlement)
     if isinstance(governed, Denied):
         return governed
