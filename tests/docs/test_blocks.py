@@ -27,7 +27,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 LANGUAGES_THAT_RUN = {"sh"}
-LANGUAGES_TO_READ = {"mermaid", "text"}
+LANGUAGES_TO_READ = {"mermaid", "text", "python"}  # programs of Python jobs run in test_developer_page
 
 
 @dataclass(frozen=True)
