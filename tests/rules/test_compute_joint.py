@@ -12,7 +12,17 @@ from gongshu.base.ids import PartyId, ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import joint
 from gongshu.compute.types import JointKind, JointLimits, JointResult, JointSide, JointTask, Relation, RelationColumn
-from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds, Use
+from gongshu.policies.types import (
+    ColumnPolicy,
+    ContributionBounds,
+    Mask,
+    MaskKind,
+    Protection,
+    ResourcePolicy,
+    Rounding,
+    Thresholds,
+    Use,
+)
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 BANK, CITY, OTHER = PartyId("bank"), PartyId("city"), PartyId("other")
@@ -133,6 +143,12 @@ def test_a_third_party_and_another_entitlement_are_refused():
 def test_a_task_is_never_looser_than_a_sides_own_thresholds(own, expected):
     decision = joint.decide_side(SUMS, CITY, THEIRS, own, (relation(),))
     assert [dict(reason.facts)["name"] for reason in decision.reasons] == expected
+
+
+@pytest.mark.parametrize("protection", [Protection(ContributionBounds(1)), Protection(rounding=Rounding(5))])
+def test_a_joint_count_is_exact_and_refused_where_more_is_demanded(protection):
+    own = replace(THRESHOLDS, protection=protection)
+    assert codes(joint.decide_side(SUMS, CITY, THEIRS, own, (relation(),))) == ["protection-sql-only"]
 
 
 def test_the_digest_binds_every_field_of_the_document():

@@ -263,7 +263,7 @@ def test_what_is_exact_is_refused_where_noise_is_demanded(sqlite_site):
     )
     definition = VerificationDefinition("enterprise", fields)
     assert codes(lambda: compute.submit_verification(site, DEVELOPER, ENTITLEMENT, "核验", definition)) == [
-        "noise-sql-only"
+        "protection-sql-only"
     ]
     assert codes(lambda: submit(site, 'SELECT "状态" FROM enterprise')) == ["noise-rows"]
 

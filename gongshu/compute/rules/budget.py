@@ -10,7 +10,7 @@ from datetime import datetime
 from gongshu.base.decisions import Decision, Kind, Reason, decide, rule
 from gongshu.base.ids import EntitlementId
 from gongshu.compute.types import BudgetCharge, Job, JobStatus, PrivacyBudget
-from gongshu.policies.types import Thresholds
+from gongshu.policies.types import Protection, Thresholds
 
 PROTECTION_PAGE = "docs/explanation/noise-and-budgets.md"
 
@@ -28,11 +28,11 @@ NOISE_MISSING = rule(
     fix_zh="请平台管理员安装 gongshu[noise]。", fix_en="Have the platform's administrator install gongshu[noise].",
     law=PROTECTION_PAGE,
 )  # fmt: skip
-NOISE_SQL_ONLY = rule(
-    "noise-sql-only", Kind.FORBIDDEN, zh="该使用资格要求加噪，只能提交 SQL 统计，不能提交{kind}。",
-    en="This entitlement demands noise: it permits governed SQL and nothing else, not: {kind}.",
-    fix_zh="请改用 SQL 统计，或申请不要求加噪的使用资格。",
-    fix_en="Use governed SQL, or apply for an entitlement without noise.", law=PROTECTION_PAGE,
+PROTECTION_SQL_ONLY = rule(
+    "protection-sql-only", Kind.FORBIDDEN, zh="该使用资格要求的加噪、取整或贡献上限，{kind} 无法做到。",
+    en="This entitlement demands noise, rounding or bounds that {kind} cannot keep.",
+    fix_zh="请改用 SQL 统计，或申请没有该要求的使用资格。",
+    fix_en="Use governed SQL, or apply for an entitlement without that demand.", law=PROTECTION_PAGE,
 )  # fmt: skip
 
 
@@ -90,4 +90,9 @@ def decide_exact(thresholds: Thresholds, kind: str) -> Decision[Thresholds]:
 
 def exact_reason(thresholds: Thresholds, kind: str) -> Reason | None:
     """Return why something exact cannot be computed, if so."""
-    return None if thresholds.protection.noise is None else NOISE_SQL_ONLY.because(kind=kind)
+    return None if thresholds.protection.noise is None else PROTECTION_SQL_ONLY.because(kind=kind)
+
+
+def joint_reason(thresholds: Thresholds) -> Reason | None:
+    """Return why no joint task can be computed: its count is of all rows, exact, and not rounded."""
+    return None if thresholds.protection == Protection() else PROTECTION_SQL_ONLY.because(kind="joint")

@@ -15,6 +15,7 @@ from gongshu.base.decisions import Decision, Denied, Kind, Permitted, Reason, Ru
 from gongshu.base.digest import Ref
 from gongshu.base.ids import PartyId
 from gongshu.catalog.types import DataType
+from gongshu.compute.rules.budget import joint_reason
 from gongshu.compute.rules.verification import normalise, text_of
 from gongshu.compute.types import JointKind, JointLimits, JointResult, JointSide, JointTask, Relation
 from gongshu.policies.service import closed
@@ -256,7 +257,7 @@ def decide_side(
         return Denied((NOT_A_SIDE.because(party=party),))
     side = task.sides[number]
     found = None if side.entitlement == entitlement else ENTITLEMENT_DIFFERS.because(id=side.entitlement.id)
-    reasons = [found, *_threshold_reasons(task.thresholds, thresholds, party)]
+    reasons = [found, joint_reason(thresholds), *_threshold_reasons(task.thresholds, thresholds, party)]
     relation = next((one for one in relations if one.name == side.relation), None)
     types = {} if relation is None else {column.name: column.data_type for column in relation.columns}
     named = [column for column in (side.key_column, side.value_column) if column]
