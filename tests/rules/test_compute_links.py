@@ -1,11 +1,14 @@
 """Every way in which two relations are linked by a key: what passes, what is refused, and what comes out of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import duckdb
 import pytest
 
-from tests.governed import decide, open_engine, permitted, run
+from gongshu.compute.rules import decide_query
+from gongshu.policies.types import ContributionBounds, Protection
+from tests.governed import RELATIONS, THRESHOLDS, decide, open_engine, permitted, run
 
 BY_UNIT = "v.join_compare_text = p.join_compare_text"
 """Links two relations by the privacy unit of both."""
@@ -174,3 +177,14 @@ def test_a_group_needs_as_many_units_of_each_kind_as_after_a_join() -> None:
 def test_a_link_is_refused_with_the_reason(sql: str, codes: set[str]) -> None:
     assert set(decide(sql)) >= codes
     assert set(decide(sql)) - codes <= {"link-misplaced", "join-without-key"}
+
+
+def test_where_contributions_are_bounded_only_the_unit_itself_may_decide() -> None:
+    bounded = replace(THRESHOLDS, protection=Protection(bounds=ContributionBounds(rows_per_group_max=3)))
+    sql = "SELECT count(*) FROM people p WHERE {test} EXISTS (SELECT 1 FROM visits v WHERE {key} AND v.filter_int2 > 7000500)"
+    for test in ("", "NOT"):
+        codes = [
+            [reason.code for reason in decide_query(RELATIONS, bounded, sql.format(test=test, key=key)).reasons]
+            for key in (BY_UNIT, BY_KEY)
+        ]
+        assert codes == [[], ["link-bounded"]]

@@ -199,6 +199,13 @@ CORRELATION_NOT_EQUAL = _gate(
     fix_zh="请只用 内层.键 = 外层.键 关联（内层键需“可关联”和“可分组”）。",
     fix_en="Tie it by inner.key = outer.key alone; the inner key needs join and group.",
 )  # fmt: skip
+LINK_BOUNDED = _gate(
+    "link-bounded",
+    zh="权益限制了每个隐私主体的贡献或要求加噪，而 {construct} 让其他表的多个主体共同决定一行，无法限制其贡献。",
+    en="The entitlement bounds what one unit contributes, or adds noise; by {construct} several units of another relation decide"
+    " one row, and their contributions cannot be bounded.",
+    fix_zh="请按双方的隐私主体关联，或改用 JOIN。", fix_en="Link by the privacy unit of both relations, or write a JOIN.",
+)  # fmt: skip
 ABSENCE_MISPLACED = _gate(
     "absence-misplaced",
     zh="“不存在”条件（NOT EXISTS、NOT IN、ANTI JOIN）由 {column} 决定，只能写在直接聚合的 SELECT 的 WHERE 中：被去掉的行也须通过门槛检查。",

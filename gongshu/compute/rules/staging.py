@@ -11,7 +11,7 @@ from gongshu.compute.rules.behind import Behind
 from gongshu.compute.rules.filled import is_filled
 from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
-from gongshu.compute.rules.refusals import NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
+from gongshu.compute.rules.refusals import LINK_BOUNDED, NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.relations import Selected, Shown
 from gongshu.compute.rules.scopes import MANY, Correlated, Instance, Scope, Source, Staged, links_most
 from gongshu.compute.rules.stages import Collector, Draft
@@ -120,7 +120,7 @@ def _check_protection(scope: Scope, collector: Collector) -> None:
     count = sum(len(instance.source.kinds) for instance in scope.instances)
     carried = len(_many(scope)) + len(scope.absences) + len(scope.links)
     if carried and (protection.bounds is not None or protection.noise is not None):
-        findings.add(NOISE_ROWS, place="EXISTS / IN")  # whose rows a bound would keep cannot be said of a list
+        findings.add(LINK_BOUNDED, construct="EXISTS / IN")  # whose rows a bound would keep cannot be said of a list
     if not count:
         return
     for wanted in collector.wanted if protection.rounding is not None else ():
