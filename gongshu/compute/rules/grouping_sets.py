@@ -1,7 +1,6 @@
 """GROUPING SETS, ROLLUP, CUBE and GROUPING(): each set of keys is a stage of its own, and they are shown under each other.
 
-Coarse sets come first, so that the parts of a total are looked at after it (``differences``): where parts would leave a few
-units of their total, one more of them goes. A group is shown only where the groups that it is part of are shown, too.
+Coarse sets come first, so that the parts of a total are looked at after it (``part_totals``).
 """
 
 import itertools
@@ -14,8 +13,8 @@ from gongshu.catalog.types import DataType
 from gongshu.compute.rules.expressions import bind, handles
 from gongshu.compute.rules.refusals import AGGREGATE_MISPLACED, COLUMN_NOT_GROUPED, STATEMENT_TOO_LARGE
 from gongshu.compute.rules.scopes import Scope, Staged
-from gongshu.compute.rules.stages import Collector, Sets
-from gongshu.compute.rules.terms import Mark, Term, column, conjunction, literal_number, paren, poison, quoted
+from gongshu.compute.rules.stages import Collector
+from gongshu.compute.rules.terms import Mark, Term, column, literal_number, paren, poison, quoted
 from gongshu.compute.rules.writing import name, named
 
 SETS_MAX = 32
@@ -68,7 +67,7 @@ def united(collector: Collector, stages: tuple[Staged, ...]) -> exp.Expression:
 
 
 def _branch(collector: Collector, stages: tuple[Staged, ...], position: int) -> exp.Select:
-    here, sets, own = "here:", collector.sets, collector.sets[position]
+    here, own = "here:", collector.sets[position]
     items = [
         named(name(f"c{own.index(i)}", here) if i in own else exp.Null(), f"c{i}") for i in range(len(collector.keys))
     ]
@@ -76,29 +75,9 @@ def _branch(collector: Collector, stages: tuple[Staged, ...], position: int) -> 
         named(name(f"c{len(own) + j}", here), f"c{len(collector.keys) + j}") for j in range(len(collector.wanted))
     ]
     items.append(named(exp.Literal.number(position), SET))
-    select = exp.Select(expressions=items, from_=exp.From(this=_aliased(stages[position], here)))
-    joins = []
-    for above in _parents(sets, position):
-        alias = f"above{above}:"
-        same: list[exp.Expression] = [
-            exp.NullSafeEQ(this=name(f"c{own.index(i)}", here), expression=name(f"c{j}", alias))
-            for j, i in enumerate(sets[above])
-        ]
-        joins.append(exp.Join(this=_aliased(stages[above], alias), kind="INNER", on=conjunction(same)))
-    select.set("joins", joins or None)
-    return select
-
-
-def _aliased(staged: Staged, alias: str) -> exp.Expression:
-    written = staged.emit()
-    written.set("alias", exp.TableAlias(this=quoted(alias)))
-    return written
-
-
-def _parents(sets: Sets, position: int) -> list[int]:
-    """Return the sets that hold the groups of one: the largest of those with fewer of the same keys."""
-    smaller = [i for i, other in enumerate(sets) if set(other) < set(sets[position])]
-    return [i for i in smaller if not any(set(sets[i]) < set(sets[j]) for j in smaller)]
+    written = stages[position].emit()
+    written.set("alias", exp.TableAlias(this=quoted(here)))
+    return exp.Select(expressions=items, from_=exp.From(this=written))
 
 
 @handles(exp.Grouping, exp.GroupingId)

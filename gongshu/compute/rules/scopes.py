@@ -247,6 +247,16 @@ class Staged:
         self._names = {id(term): f"c{i}" for i, term in enumerate(terms)}
         self.columns = tuple(zip(names or tuple(self._names.values()), terms, strict=True))
 
+    @property
+    def stage(self) -> str:
+        """The name of the stage."""
+        return self._stage
+
+    def under(self, stage: str) -> "Staged":
+        """Return the same groups as another stage has them."""
+        terms, names = tuple(term for _, term in self.columns), tuple(name for name, _ in self.columns)
+        return Staged(stage, terms, is_single_row=self.is_single_row, names=names)
+
     def demand(self, term: Term, form: Form) -> str:  # noqa: ARG002 - a released value has one form
         """Return the column of the stage."""
         return self._names[id(term)]

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
+import sqlglot
 from sqlglot import exp
 
-from gongshu.compute.rules import noise, rounding, thresholds
+from gongshu.compute.rules import noise, part_totals, rounding, thresholds
 from gongshu.compute.rules.behind import Behind
 from gongshu.compute.rules.filled import is_filled
 from gongshu.compute.rules.grouping_sets import united
@@ -52,11 +54,32 @@ def stages(rows: Rows, collector: Collector) -> tuple[Staged, ...]:
     """Write the stage of a grouped SELECT, or one for each set of keys."""
     if not collector.sets:
         return (stage(rows, collector, is_single_row=not collector.keys),)
-    return tuple(
+    made = tuple(
         stage(rows, replace(collector, alias=rows.scope.gate.fresh("r"), keys=[collector.keys[i] for i in own], sets=()),
               is_single_row=not own)
         for own in collector.sets
     )  # fmt: skip
+    return _shown_sets(rows, collector, made)
+
+
+def _shown_sets(rows: Rows, collector: Collector, made: tuple[Staged, ...]) -> tuple[Staged, ...]:
+    """Return the groups of several sets that can be shown beside each other; ``sets`` come with the smallest first."""
+    gate, source = rows.scope.gate, behind(rows)
+    if gate.findings.reasons or gate.is_noisy or not source.units:
+        return made
+    kinds, found = len(source.kinds) + len(source.gone), list[tuple[part_totals.Part, Staged]]()
+    for own, staged in zip(collector.sets, made, strict=True):
+        part = part_totals.Part(staged.stage, own, len(own) + len(collector.wanted))
+        totals = [(other, above.stage) for other, above in found if set(other.keys) < set(own)]
+        shown = staged
+        if totals:
+            text = part_totals.shown(part, totals, kinds, gate.thresholds.units_min)
+            name = gate.fresh("stage")
+            query = cast(exp.Expression, sqlglot.parse_one(text, dialect="duckdb"))
+            gate.drafts.append(Draft(name, query, len(own), part.columns, is_guarded=False))
+            shown = staged.under(name)
+        found.append((part, shown))
+    return tuple(shown for _, shown in found)
 
 
 def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
