@@ -8,7 +8,6 @@ ended, nothing of it is left: the process namespace goes with it.
 
 import contextlib
 import fcntl
-import functools
 import json
 import os
 import selectors
@@ -50,8 +49,8 @@ class Mount:
 class Cell:
     """What a process is given. ``arguments`` follow the interpreter; ``order`` is its standard input.
 
-    ``scratch_bytes``: the size of an empty ``/tmp`` in memory; 0: there is none. ``keeps_errors``: what it writes to
-    standard error belongs to what it prints.
+    ``scratch_bytes``: the size of an empty ``/tmp`` in memory; 0: there is none. Its standard error goes nowhere: it is
+    bubblewrap's too, which would tell paths of the host.
     """
 
     interpreter: Interpreter
@@ -62,7 +61,6 @@ class Cell:
     memory_bytes_max: int
     printed_bytes_max: int
     scratch_bytes: int = 0
-    keeps_errors: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,7 +113,7 @@ def _started(cell: Cell) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command line
             command, stdin=order, stdout=subprocess.PIPE, cwd="/", env={}, start_new_session=True,
-            stderr=subprocess.STDOUT if cell.keeps_errors else subprocess.DEVNULL, pass_fds=(rules, telling),
+            stderr=subprocess.DEVNULL, pass_fds=(rules, telling),
         )  # fmt: skip
     finally:
         for handle in (rules, order, telling):
@@ -235,18 +233,21 @@ class _Watch:
         return self._inside > 0
 
 
-@functools.cache
-def _works_with(bubblewrap: str) -> bool:
-    try:
+_working: set[str] = set()
+"""Paths of bubblewrap that made a cell. Only success is remembered: a machine that was too busy once is tried again."""
+
+
+def has_namespaces() -> bool:
+    """Whether cells can be made on this machine: bubblewrap is there and may make its namespaces."""
+    bubblewrap = shutil.which("bwrap") or ""
+    if sys.platform != "linux" or not bubblewrap:
+        return False
+    if bubblewrap not in _working:
         cell = Cell(
             own_interpreter(()), ("-c", "print(7)"), (), b"", START_SECONDS, memory_bytes_max=1 << 30,
             printed_bytes_max=100,
         )  # fmt: skip
-        return bool(bubblewrap) and run_cell(cell) == Ended(0, b"7\n")
-    except (OSError, KeyError):
-        return False
-
-
-def has_namespaces() -> bool:
-    """Whether cells can be made on this machine: bubblewrap is there and may make its namespaces. Tried once."""
-    return sys.platform == "linux" and _works_with(shutil.which("bwrap") or "")
+        with contextlib.suppress(OSError, KeyError):
+            if run_cell(cell) == Ended(0, b"7\n"):
+                _working.add(bubblewrap)
+    return bubblewrap in _working

@@ -118,7 +118,7 @@ def _run_cell(run: ProgramRun, written: dict[str, Path]) -> Ended:
     return run_cell(Cell(
         run.image.interpreter, ("-c", _module("start")), tuple(mounts), json.dumps(order).encode(),
         runtime_seconds_max=run.limits.runtime_seconds_max, memory_bytes_max=run.limits.memory_bytes_max,
-        printed_bytes_max=run.printed_bytes_max, scratch_bytes=SCRATCH_BYTES, keeps_errors=True,
+        printed_bytes_max=run.printed_bytes_max, scratch_bytes=SCRATCH_BYTES,
         environment=ENVIRONMENT,
     ))  # fmt: skip
 

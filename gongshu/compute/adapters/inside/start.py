@@ -68,6 +68,7 @@ def _flush() -> None:
 def main() -> None:
     """Run the program and end."""
     order = json.loads(sys.stdin.buffer.read())
+    os.dup2(1, 2)  # errors are part of what is printed; until here they were bubblewrap's
     walls.limit(
         cpu_seconds=order["cpu_seconds"], file_bytes=order["file_bytes"],
         space=(resource.RLIMIT_DATA, order["memory_bytes"]), is_alone=True,
