@@ -92,12 +92,12 @@ def running(command: list[str], port: int, environment: dict[str, str]) -> Itera
         process.wait()
 
 
-def load(url: str, seconds: int, script: Path | None) -> float:
+def load(url: str, seconds: int, script: Path | None, *, connections: int = CONNECTIONS) -> float:
     """Return answered calls per second; every call must succeed."""
     wrk = shutil.which("wrk")
     if wrk is None:
         return uvloop.run(load_ourselves(url, seconds, is_call=script is not None))
-    command = [wrk, "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+    command = [wrk, "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += ["--script", str(script)] if script else []
     out = subprocess.run(
         [*command, url, *(["--", str(time.monotonic_ns())] if script else [])],
