@@ -334,6 +334,16 @@ def command_rows(parser: argparse.ArgumentParser, text: str = "") -> list[list[o
     return [[f"`{parser.prog}`", text, "<br>".join(arguments)]]
 
 
+# --------------------------------------------------------------------------------------------------------- TPC-H
+
+
+@generator
+def tpch() -> Files:
+    """Say of each question of TPC-H what the gate says, from ``tests/tpch``."""
+    report = importlib.import_module("tests.tpch.report")
+    return {"docs/reference/tpch.md": HEAD + report.report()}
+
+
 # --------------------------------------------------------------------------------------------------------- shell
 
 

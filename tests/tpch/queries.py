@@ -1,8 +1,7 @@
 """The 22 questions of TPC-H (v3 §2.4), each asked in our own words of SQL with the standard's validation parameters.
 
-``uses`` are the uses under which the gate permits the query as it stands; columns not named there keep none. The small
-tables of parts, nations and regions are openly published and have all. ``nearest`` is what to ask instead where the query
-is refused, or where what it shows is about single customers or suppliers and so is withheld from first to last.
+``uses`` are the least uses under which the gate permits the query as it stands; columns not named there have none. The
+tables of parts, nations and regions are openly published and have all.
 """
 
 from dataclasses import dataclass
@@ -12,14 +11,15 @@ OPEN_TABLES = ("part", "nation", "region")
 
 @dataclass(frozen=True)
 class Question:
-    """One query: what it asks, its SQL, the uses it needs (by column), and the nearest form that shows something."""
+    """One query: what it asks, its SQL, and the columns that need each use. The nearest other form stands in ``nearest``.
+
+    ``why`` says why the query shows nothing with the usual thresholds, where that is so.
+    """
 
     number: int
     asks: str
     sql: str
     uses: dict[str, str]
-    is_ordered: bool = True
-    nearest: str = ""
     why: str = ""
 
 
@@ -39,7 +39,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY l_returnflag, l_linestatus
         ORDER BY l_returnflag, l_linestatus
         """,
-        {},
+        {"total": "l_quantity", "total filter": "l_extendedprice l_discount l_tax", "group": "l_returnflag l_linestatus", "filter": "l_shipdate"},
     ),
     Question(
         2, "Which European supplier offers each brass part of size 15 at the lowest cost",
@@ -62,7 +62,8 @@ QUESTIONS: tuple[Question, ...] = (
         ORDER BY s_acctbal DESC, n_name, s_name, p_partkey
         LIMIT 100
         """,
-        {},
+        {"reveal join": "ps_partkey ps_suppkey s_suppkey s_nationkey", "reveal filter": "ps_supplycost", "reveal": "s_name s_address s_phone s_acctbal s_comment"},
+        why="nothing. The lowest cost of a part is that of one of its four suppliers; MIN gives a rounded quantile, and not of so few.",
     ),
     Question(
         3, "The ten largest orders not yet shipped, of customers in the building trade",
@@ -76,7 +77,8 @@ QUESTIONS: tuple[Question, ...] = (
         ORDER BY revenue DESC, o_orderdate
         LIMIT 10
         """,
-        {},
+        {"join": "c_custkey o_orderkey o_custkey", "filter": "c_mktsegment l_shipdate", "group filter": "o_orderdate", "group": "o_shippriority", "group join": "l_orderkey", "total filter": "l_extendedprice l_discount"},
+        why="nothing. Each group is one order, and so about one customer.",
     ),
     Question(
         4, "Orders of a quarter with a line received too late, by priority",
@@ -88,7 +90,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY o_orderpriority
         ORDER BY o_orderpriority
         """,
-        {},
+        {"join": "o_orderkey l_orderkey", "filter": "o_orderdate l_commitdate l_receiptdate", "group": "o_orderpriority"},
     ),
     Question(
         5, "Revenue in Asia of a year where customer and supplier share the nation",
@@ -104,7 +106,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY n_name
         ORDER BY revenue DESC
         """,
-        {},
+        {"join": "c_custkey c_nationkey o_orderkey o_custkey l_orderkey l_suppkey s_suppkey s_nationkey", "filter": "o_orderdate", "total filter": "l_extendedprice l_discount"},
     ),
     Question(
         6, "What more revenue would have been had without the middling discounts of a year",
@@ -114,7 +116,7 @@ QUESTIONS: tuple[Question, ...] = (
         WHERE l_shipdate >= DATE '1994-01-01' AND l_shipdate < DATE '1994-01-01' + INTERVAL 1 YEAR
             AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24
         """,
-        {},
+        {"filter": "l_quantity l_shipdate", "total filter": "l_extendedprice l_discount"},
     ),
     Question(
         7, "What France and Germany shipped to each other, by year",
@@ -138,7 +140,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY supplier_nation, customer_nation, ship_year
         ORDER BY supplier_nation, customer_nation, ship_year
         """,
-        {},
+        {"join": "c_custkey c_nationkey o_orderkey o_custkey l_orderkey l_suppkey s_suppkey s_nationkey", "total filter": "l_extendedprice l_discount", "group filter": "l_shipdate"},
     ),
     Question(
         8, "Brazil's share of the market for one type of part in America, by year",
@@ -162,7 +164,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY order_year
         ORDER BY order_year
         """,
-        {},
+        {"join": "c_custkey c_nationkey o_orderkey o_custkey l_orderkey l_partkey l_suppkey s_suppkey s_nationkey", "group filter": "o_orderdate", "total filter": "l_extendedprice l_discount"},
     ),
     Question(
         9, "Profit on parts with a colour in their name, by the supplier's nation and year",
@@ -183,7 +185,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY nation, order_year
         ORDER BY nation, order_year DESC
         """,
-        {},
+        {"join": "o_orderkey l_orderkey l_partkey l_suppkey ps_partkey ps_suppkey s_suppkey s_nationkey", "group": "o_orderdate", "total filter": "l_quantity l_extendedprice l_discount ps_supplycost"},
     ),
     Question(
         10, "The twenty customers whose returns of a quarter cost most",
@@ -201,7 +203,8 @@ QUESTIONS: tuple[Question, ...] = (
         ORDER BY revenue DESC
         LIMIT 20
         """,
-        {},
+        {"group join": "c_custkey", "group": "c_name c_address c_phone c_acctbal c_comment", "join": "c_nationkey o_orderkey o_custkey l_orderkey", "filter": "o_orderdate l_returnflag", "total filter": "l_extendedprice l_discount"},
+        why="nothing. Each group is one customer.",
     ),
     Question(
         11, "Parts that make up a notable share of what German suppliers have in stock",
@@ -221,7 +224,8 @@ QUESTIONS: tuple[Question, ...] = (
         )
         ORDER BY stock DESC
         """,
-        {},
+        {"group": "ps_partkey", "join": "ps_suppkey s_suppkey s_nationkey", "total filter": "ps_availqty ps_supplycost"},
+        why="nothing. Each part has four suppliers, fewer than ten.",
     ),
     Question(
         12, "Lines shipped in time and received too late, by mode of shipping: of urgent orders and of others",
@@ -237,7 +241,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY l_shipmode
         ORDER BY l_shipmode
         """,
-        {},
+        {"join": "o_orderkey l_orderkey", "filter": "o_orderpriority l_shipdate l_commitdate l_receiptdate", "group filter": "l_shipmode"},
     ),
     Question(
         13, "How many customers have how many orders, special requests left out",
@@ -252,7 +256,7 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY order_count
         ORDER BY customers DESC, order_count DESC
         """,
-        {},
+        {"group join": "c_custkey", "group": "o_orderkey", "join": "o_custkey", "filter": "o_comment"},
     ),
     Question(
         14, "The share of promoted parts in a month's revenue",
@@ -264,7 +268,7 @@ QUESTIONS: tuple[Question, ...] = (
         JOIN part ON p_partkey = l_partkey
         WHERE l_shipdate >= DATE '1995-09-01' AND l_shipdate < DATE '1995-09-01' + INTERVAL 1 MONTH
         """,
-        {},
+        {"join": "l_partkey", "total filter": "l_extendedprice l_discount", "filter": "l_shipdate"},
     ),
     Question(
         15, "The supplier with the highest revenue of a quarter",
@@ -281,7 +285,8 @@ QUESTIONS: tuple[Question, ...] = (
         WHERE total = (SELECT max(total) FROM revenue)
         ORDER BY s_suppkey
         """,
-        {},
+        {"reveal join": "l_suppkey s_suppkey", "reveal filter": "l_extendedprice l_discount l_shipdate", "reveal": "s_name s_address s_phone"},
+        why="nothing. The highest revenue is one supplier's; MAX gives a rounded quantile, which equals no supplier's revenue.",
     ),
     Question(
         16, "How many suppliers without complaints can deliver parts of eight sizes, by brand, type and size",
@@ -294,7 +299,8 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY p_brand, p_type, p_size
         ORDER BY suppliers DESC, p_brand, p_type, p_size
         """,
-        {},
+        {"join": "ps_partkey ps_suppkey s_suppkey", "filter": "s_comment"},
+        why="nothing below a thousand suppliers. Few of them can deliver one brand, type and size.",
     ),
     Question(
         17, "What would be lost each year if small orders of one kind of part were no longer taken",
@@ -305,7 +311,8 @@ QUESTIONS: tuple[Question, ...] = (
         WHERE p_brand = 'Brand#23' AND p_container = 'MED BOX'
             AND l_quantity < (SELECT 0.2 * avg(other.l_quantity) FROM lineitem AS other WHERE other.l_partkey = p_partkey)
         """,
-        {},
+        {"group join": "l_partkey", "total filter": "l_quantity", "total": "l_extendedprice"},
+        why="nothing. The mean quantity of a part is that of its four suppliers.",
     ),
     Question(
         18, "Customers with orders of more than 300 pieces",
@@ -319,7 +326,8 @@ QUESTIONS: tuple[Question, ...] = (
         ORDER BY o_totalprice DESC, o_orderdate
         LIMIT 100
         """,
-        {},
+        {"group join": "c_custkey o_orderkey l_orderkey", "group": "c_name o_totalprice o_orderdate", "join": "o_custkey", "total": "l_quantity"},
+        why="nothing. Each group is one order, and so about one customer.",
     ),
     Question(
         19, "Revenue from three kinds of parts handed over in person after a flight",
@@ -340,7 +348,7 @@ QUESTIONS: tuple[Question, ...] = (
             )
         )
         """,
-        {},
+        {"join": "l_partkey", "filter": "l_quantity l_shipinstruct l_shipmode", "total filter": "l_extendedprice l_discount"},
     ),
     Question(
         20, "Canadian suppliers with more than half of a year's sales of some forest-coloured part in stock",
@@ -361,7 +369,7 @@ QUESTIONS: tuple[Question, ...] = (
         )
         ORDER BY s_name
         """,
-        {},
+        {"reveal join": "l_partkey l_suppkey ps_partkey ps_suppkey s_suppkey s_nationkey", "reveal filter": "l_quantity l_shipdate ps_availqty", "reveal": "s_name s_address"},
     ),
     Question(
         21, "Saudi suppliers who alone kept an order of several suppliers waiting",
@@ -385,7 +393,8 @@ QUESTIONS: tuple[Question, ...] = (
         ORDER BY orders_waiting DESC, s_name
         LIMIT 100
         """,
-        {},
+        {"join": "o_orderkey l_orderkey s_suppkey s_nationkey", "filter": "o_orderstatus l_commitdate l_receiptdate", "join filter": "l_suppkey", "group": "s_name"},
+        why="nothing. Each group is one supplier.",
     ),
     Question(
         22, "Customers of seven countries with money and without orders, by country code",
@@ -404,6 +413,6 @@ QUESTIONS: tuple[Question, ...] = (
         GROUP BY country
         ORDER BY country
         """,
-        {},
+        {"join": "c_custkey o_custkey", "group filter": "c_phone", "total filter": "c_acctbal"},
     ),
 )  # fmt: skip

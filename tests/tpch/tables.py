@@ -32,14 +32,14 @@ TABLES: dict[str, tuple[str, dict[str, tuple[DataType, Grade]]]] = {
         "o_shippriority": (I, ORDINARY), "o_comment": (T, SENSITIVE),
     }),
     "lineitem": ("l_suppkey", {
-        "l_orderkey": (I, DIRECT), "l_partkey": (I, QUASI), "l_suppkey": (I, DIRECT), "l_linenumber": (I, ORDINARY),
+        "l_orderkey": (I, DIRECT), "l_partkey": (I, DIRECT), "l_suppkey": (I, DIRECT), "l_linenumber": (I, ORDINARY),
         "l_quantity": (N, ORDINARY), "l_extendedprice": (N, ORDINARY), "l_discount": (N, ORDINARY), "l_tax": (N, ORDINARY),
         "l_returnflag": (T, ORDINARY), "l_linestatus": (T, ORDINARY), "l_shipdate": (D, ORDINARY),
         "l_commitdate": (D, ORDINARY), "l_receiptdate": (D, ORDINARY), "l_shipinstruct": (T, ORDINARY),
         "l_shipmode": (T, ORDINARY), "l_comment": (T, SENSITIVE),
     }),
     "partsupp": ("ps_suppkey", {
-        "ps_partkey": (I, QUASI), "ps_suppkey": (I, DIRECT), "ps_availqty": (I, SENSITIVE), "ps_supplycost": (N, SENSITIVE),
+        "ps_partkey": (I, DIRECT), "ps_suppkey": (I, DIRECT), "ps_availqty": (I, SENSITIVE), "ps_supplycost": (N, SENSITIVE),
         "ps_comment": (T, SENSITIVE),
     }),
     "supplier": ("s_suppkey", {
