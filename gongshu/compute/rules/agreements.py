@@ -150,6 +150,11 @@ def step_of(letter: JointLetter) -> str:
     }.get((letter.sender, has_proposal, has_task), "")  # fmt: skip
 
 
+def is_id(text: str) -> bool:
+    """Whether a text is an id of an agreement: a peer may send anything, and an id becomes a key here."""
+    return _ID.fullmatch(text) is not None
+
+
 def writer_of(letter: JointLetter) -> JointSide | None:
     """Return the side that wrote a letter."""
     if letter.proposal is not None:
@@ -172,7 +177,7 @@ def decide_letter(letter: JointLetter | None, wanted: frozenset[str]) -> Decisio
     if letter is None or letter.form != FORM or not step_of(letter):
         return Denied((unreadable,))
     inside = letter.proposal or letter.task
-    if inside is None or not _ID.fullmatch(inside.id):
+    if inside is None or not is_id(inside.id):
         return Denied((unreadable,))
     return decide(letter, None if step_of(letter) in wanted else LETTER_UNEXPECTED.because(id=inside.id))
 

@@ -249,7 +249,7 @@ def answer_joint(  # noqa: PLR0917 - what an answer is made of
 def _subject_of(letter: JointLetter | None) -> Ref:
     """Name what a letter is about in the log, even when it is refused."""
     inside = None if letter is None else letter.proposal or letter.task
-    return Ref("joint_proposal", "", "") if inside is None else replace(inside.ref, id=inside.id[:ID_CHARS_MAX])
+    return inside.ref if inside is not None and agreements.is_id(inside.id) else Ref("joint_proposal", "", "")
 
 
 def _from_peer(letter: JointLetter, fingerprint: str) -> Decision[JointLetter]:
@@ -305,7 +305,7 @@ def confirm_joint(site: Site, actor: Actor, content: bytes, fingerprint: str) ->
     ``answer_joint``.
     """
     letter = read_letter(content)
-    task_id = letter.task.id if letter is not None and letter.task is not None else ""
+    task_id = _subject_of(letter).id
     with site.db.transaction() as tx:
         kept = store.AGREEMENTS.find(tx, task_id[:ID_CHARS_MAX]) if task_id else None
         mine = kept if kept is not None and kept.developer == actor.party else None
