@@ -259,3 +259,37 @@ def test_the_job_is_kept_whole(settled):
     job = submit(settled)
     with settled.db.reading() as tx:
         assert store.JOBS.get(tx, job.id) == job
+
+
+def test_two_people_read_every_file_before_it_leaves(settled):
+    from gongshu.access.types import Role
+    from gongshu.base.paging import PageRequest
+    from gongshu.egress.types import OutputStatus, ReviewKind
+    from gongshu.parties import store as parties_store
+    from gongshu.parties.types import Party
+    from tests import world
+
+    ended = compute.run_job(settled, submit(settled).id)
+    output = egress.collect(settled, ended.id)
+    assert CheckVerdict.FAIL not in {finding.verdict for finding in output.findings}
+    with settled.db.transaction() as tx:
+        for party, code in world.CODES.items():
+            parties_store.PARTIES.add(tx, Party(party, party, code, frozenset(Role), "350100"))
+    submitted = egress.submit_for_review(settled, DEVELOPER, output.id, "各地区企业数和注册资本，供统计")
+    assert [file.sha256 for file in submitted.files] == [""]
+    alone = refusal(lambda: egress.release(settled, world.OPERATOR, output.id))
+    assert "reviews-incomplete" in alone  # nothing passes by itself
+    for reviewer, kind in ((world.SECURITY, ReviewKind.SECURITY), (world.CONFORMITY, ReviewKind.CONFORMITY)):
+        seen = egress.get_output(settled, reviewer, output.id)
+        for name in ("by-region.parquet", "printed.txt"):
+            shown = egress.preview_output(settled, reviewer, output.id, PageRequest(), file=name)
+            assert shown.file == name
+            assert shown.total > 0
+        with pytest.raises(Refused):
+            egress.preview_output(settled, reviewer, output.id, PageRequest(), file="../../gongshu.db")
+        egress.vote(settled, reviewer, output.id, kind, seen.digest, approves=True, reason="汇总数据，无个体")
+        assert refusal(lambda: egress.preview_output(settled, DEVELOPER, output.id, FIRST_PAGE))
+    release = egress.release(settled, world.OPERATOR, output.id)
+    assert {file.name for file in release.files} == {"by-region.parquet", "printed.txt"}
+    after = egress.get_output(settled, DEVELOPER, output.id)
+    assert (after.status, len(after.files[0].sha256)) == (OutputStatus.RELEASED, 64)
