@@ -74,6 +74,8 @@ REFUSED = [
     (f"SELECT count(*) FROM clients c WHERE (SELECT sum(total_dec3) FROM deals d WHERE {BY_UNIT}) > 3", {"filter-missing"}),
     (f"SELECT reveal_text FROM clients c WHERE (SELECT count(*) FROM deals d WHERE {BY_UNIT}) > 3", {"rows-betray"}),
     ('SELECT l."key:0" FROM people p, LATERAL (SELECT sum(q.total_int) AS s FROM people q WHERE q.all_text = p.all_text) AS l', {"column-unknown"}),
+    ('SELECT count(*) FROM areas a, LATERAL (SELECT count(*) AS n FROM people q WHERE q.all_text = a.all_text) AS l JOIN (SELECT all_text AS "key:0" FROM areas) AS s USING ("key:0")', {"column-unknown"}),
+    ('SELECT count(*) FROM areas a, LATERAL (SELECT count(*) AS n FROM people q WHERE q.all_text = a.all_text) AS l NATURAL JOIN (SELECT all_text AS "key:0" FROM areas) AS s', {"join-without-key"}),
     ("SELECT count(*) FROM people p, LATERAL (SELECT no_text) AS l", {"column-unknown"}),
     ("SELECT count(*) FROM people p, LATERAL (SELECT v.join_int FROM visits v) AS l", {"join-without-key"}),
     ("SELECT p.reveal_text, l.total_dec2 FROM people p, LATERAL (SELECT total_dec2 FROM visits v WHERE v.join_int = p.join_int) AS l", {"reveal-missing", "rows-betray"}),

@@ -188,3 +188,25 @@ def test_where_contributions_are_bounded_only_the_unit_itself_may_decide() -> No
             for key in (BY_UNIT, BY_KEY)
         ]
         assert codes == [[], ["link-bounded"]]
+
+
+def test_columns_that_decide_on_the_other_side_are_lineage() -> None:
+    query = permitted(
+        f"SELECT sum(total_int) AS s FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 > 3)"
+    )
+    (line,) = query.lineage
+    assert line.direct == {"people.total_int"}
+    assert line.indirect == {"people.join_int", "visits.join_int", "visits.filter_int2"}
+
+
+def test_a_sum_in_which_one_unit_of_the_other_relation_decides_nearly_all_is_withheld() -> None:
+    """The payroll of one employer is not shown as the income of its staff."""
+    sql = "SELECT {} FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_flag)"
+    with open_engine(30) as engine:
+        engine.execute("UPDATE people SET \"key:all_text\" = 'k' || rowid, filter_flag = TRUE")
+        engine.execute("UPDATE areas SET \"key:all_text\" = 'k' || rowid")
+        engine.execute("UPDATE areas SET all_int2 = CASE rowid WHEN 0 THEN 1000000 ELSE 1 END")
+        assert run(engine, permitted(sql.format("count(*)"))) == [(30,)]
+        assert run(engine, permitted(sql.format("sum(all_int2)"))) == []
+        engine.execute("UPDATE areas SET all_int2 = 7")
+        assert run(engine, permitted(sql.format("sum(all_int2)"))) == [(210,)]

@@ -222,7 +222,8 @@ def _using_names(node: exp.Expression, before: list[Instance], instance: Instanc
     names = [part.name for part in node.args.get("using") or []]
     if str(node.args.get("method") or "").upper() == "NATURAL":
         mine = {fold(n) for n, _ in instance.source.columns}
-        names = [n for other in before for n, _ in other.source.columns if fold(n) in mine]
+        named = [n for other in before for i, (n, _) in enumerate(other.source.columns) if i not in other.unnamed]
+        names = [n for n in named if fold(n) in mine]
     return list(dict.fromkeys(names))
 
 
@@ -255,7 +256,7 @@ def _pair(scope: Scope, before: list[Instance], instance: Instance, name: str) -
             (i, index)
             for i in among
             for index, (other, _) in enumerate(i.source.columns)
-            if fold(other) == fold(name) and index not in i.merged
+            if fold(other) == fold(name) and index not in i.merged | i.unnamed
         ]
 
     left, right = found(before), found([instance])
