@@ -7,6 +7,8 @@ seeded. Each attack runs twice: against thresholds alone, and with the ledger of
 import os
 import random
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks.attacks import inference, reconstruction, signals, trackers, utility
@@ -18,9 +20,9 @@ from gongshu.compute.adapters.ledger import Limits
 
 SEED = 20261121
 SECRETS = ("ill", "rich", "coin")
-RESIDENTS, TARGETS, INFERRED = 5_000, 100, 60
+RESIDENTS, TARGETS, INFERRED = 5_000, 60, 40
 LEDGER = Limits(units_min=10, sets_max=1_500, leverage_percent_max=15)
-QUERIES = int(os.environ.get("GONGSHU_ATTACK_QUERIES", "1000"))
+QUERIES = int(os.environ.get("GONGSHU_ATTACK_QUERIES", "600"))
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,29 @@ class Report:
 
 
 def attacks(limits: Limits | None) -> tuple[Score, ...]:
-    """Run every attack against a desk of its own."""
-    crowd = people(RESIDENTS, SEED)
+    """Run every attack against a desk of its own, and say how each ended."""
+    found = []
+    for score in _attacks(limits, people(RESIDENTS, SEED)):
+        how = "thresholds" if limits is None else "ledger"
+        print(f"{how}: {score.attack}: {score.right:.3f}, base {score.base:.3f}", file=sys.stderr, flush=True)
+        found.append(score)
+    return tuple(found)
+
+
+def _attacks(limits: Limits | None, crowd: list[Person]) -> Iterator[Score]:
     targets = trackers.unique(crowd, random.Random(SEED), TARGETS)
-    found = [attack(Desk(limits).load(crowd), crowd, targets) for attack in (
-        trackers.within_one_statement, trackers.all_but_one, trackers.tracker, trackers.overlapping,
-    )]  # fmt: skip
-    found.append(trackers.averaging(Desk(limits).load(crowd), crowd))
+    for attack in (trackers.within_one_statement, trackers.all_but_one, trackers.tracker, trackers.overlapping):
+        yield attack(Desk(limits).load(crowd), crowd, targets)
+    yield trackers.averaging(Desk(limits).load(crowd), crowd)
     smokers = [person for person in crowd if person["smoker"] and person not in targets]
     accomplices = trackers.unique(smokers, random.Random(SEED), signals.ACCOMPLICES)
-    found.append(signals.threshold(Desk(limits).load(crowd), crowd, targets, accomplices))
-    rebuilt = [reconstruction.rebuild(Desk(limits).load(crowd), crowd, secret, QUERIES, SEED) for secret in SECRETS]
-    return (*found, *rebuilt, *_inferences(limits, crowd))
+    yield signals.threshold(Desk(limits).load(crowd), crowd, targets, accomplices)
+    for secret in SECRETS:
+        yield reconstruction.rebuild(Desk(limits).load(crowd), crowd, secret, QUERIES, SEED)
+    yield from _inferences(limits, crowd)
 
 
-def _inferences(limits: Limits | None, crowd: list[Person]) -> list[Score]:
+def _inferences(limits: Limits | None, crowd: list[Person]) -> Iterator[Score]:
     some, auxiliary = crowd[:1000], people(20_000, SEED + 1)
     targets = trackers.unique(some, random.Random(SEED + 2), INFERRED)
     outsiders = [person for person in people(3_000, SEED + 3) if person not in some][: INFERRED // 2]
@@ -56,14 +66,9 @@ def _inferences(limits: Limits | None, crowd: list[Person]) -> list[Score]:
     def make(version: list[Person]) -> Desk:
         return Desk(limits).load(version)
 
-    found = [inference.infer(make, some, auxiliary, targets, secret, SEED) for secret in SECRETS]
-    return [*found, inference.infer(make, some, auxiliary, [*targets[: INFERRED // 2], *outsiders], "", SEED)]
-
-
-def _announced(scores: tuple[Score, ...], how: str) -> tuple[Score, ...]:
-    for score in scores:
-        print(f"{how}: {score.attack}: {score.right:.3f}, base {score.base:.3f}", file=sys.stderr, flush=True)
-    return scores
+    for secret in SECRETS:
+        yield inference.infer(make, some, auxiliary, targets, secret, SEED)
+    yield inference.infer(make, some, auxiliary, [*targets[: INFERRED // 2], *outsiders], "", SEED)
 
 
 def measurements(report: Report) -> dict[str, dict[str, float | str]]:
@@ -87,11 +92,12 @@ def measure() -> dict[str, dict[str, float | str]]:
 
 
 def run() -> Report:
-    """Run everything, twice."""
+    """Run everything, twice, side by side."""
+    with ProcessPoolExecutor(2) as pool:
+        before, after = pool.submit(_run, None), pool.submit(_run, LEDGER)
+        return Report(before.result()[0], after.result()[0], before.result()[1], after.result()[1])
+
+
+def _run(limits: Limits | None) -> tuple[tuple[Score, ...], Utility]:
     crowd = people(RESIDENTS, SEED)
-    return Report(
-        _announced(attacks(None), "thresholds"),
-        _announced(attacks(LEDGER), "ledger"),
-        utility.honest(Desk(None).load(crowd), crowd),
-        utility.honest(Desk(LEDGER).load(crowd), crowd),
-    )
+    return attacks(limits), utility.honest(Desk(limits).load(crowd), crowd)

@@ -14,7 +14,7 @@ from benchmarks.attacks.desk import Desk
 from benchmarks.attacks.population import KNOWN, Person
 from benchmarks.attacks.score import Score
 
-SHADOWS, CANDIDATES, QUERIES = 160, 60, 4
+SHADOWS, CANDIDATES, QUERIES = 160, 30, 4
 UNITS_MIN = 10
 Query = tuple[tuple[str, ...], str]  # columns equal to the target's, and one that differs ("" for none)
 
