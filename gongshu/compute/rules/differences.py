@@ -113,8 +113,34 @@ def _pair(i: int, mine: str, theirs: str) -> list[str]:
         SELECT x.g, x.c, x.tg, x.tc, x.n, a.n AS own, b.n AS their
         FROM (SELECT g, c, tg, tc, max(n) AS n FROM ratios{i} GROUP BY g, c, tg, tc) AS x
         JOIN ({own}) AS a ON x.g = a.g AND x.c = a.c JOIN ({their}) AS b ON x.tg = b.g AND x.tc = b.c"""
-    parts = {"mine": mine, "theirs": theirs, "ratios": ratios, "sized": sized}
+    inside = f"""
+        SELECT x.g, x.c, x.tg, x.tc, x.fits = a.n AS is_part, x.holds = b.n AS is_whole, a.n AS own
+        FROM (
+            SELECT m.g, m.c, t.g AS tg, t.c AS tc, count(*) FILTER (m.r <= t.r) AS fits, count(*) FILTER (t.r <= m.r) AS holds
+            FROM mine{i} AS m JOIN theirs{i} AS t ON m.u = t.u GROUP BY m.g, m.c, t.g, t.c) AS x
+        JOIN ({own}) AS a ON x.g = a.g AND x.c = a.c JOIN ({their}) AS b ON x.tg = b.g AND x.tc = b.c"""
+    mine_in = f"""
+        SELECT x.tg AS g, x.tc AS c, x.c AS other, m.u, sum(m.r) AS r FROM inside{i} AS x
+        JOIN mine{i} AS m ON m.g = x.g AND m.c = x.c WHERE x.is_part GROUP BY x.tg, x.tc, x.c, m.u"""
+    theirs_in = f"""
+        SELECT x.g, x.c, x.tc AS other, t.u, sum(t.r) AS r FROM inside{i} AS x
+        JOIN theirs{i} AS t ON t.g = x.tg AND t.c = x.tc WHERE x.is_whole GROUP BY x.g, x.c, x.tc, t.u"""
+    parts = {
+        "mine": mine, "theirs": theirs, "ratios": ratios, "sized": sized, "inside": inside, "minein": mine_in,
+        "theirsin": theirs_in,
+    }  # fmt: skip
     return [f"{name}{i} AS ({text})" for name, text in parts.items()]
+
+
+def _left(wholes: str, parts: str, fewest: int) -> str:
+    """Write the wholes of which the parts, taken together, leave rows of few units: a unit may have rows in several parts."""
+    return f"""
+        SELECT s.g, s.c, s.other FROM (SELECT DISTINCT g, c, other FROM {parts}) AS s
+        JOIN {wholes} AS w ON w.g = s.g AND w.c = s.c
+        LEFT JOIN {parts} AS p ON p.g = s.g AND p.c = s.c AND p.other = s.other AND p.u = w.u
+        GROUP BY s.g, s.c, s.other
+        HAVING count(*) FILTER (w.r > coalesce(p.r, 0)) BETWEEN 1 AND {fewest - 1}
+        AND count(*) FILTER (w.r < p.r) = 0"""
 
 
 def _small(i: int, fewest: int) -> list[str]:
@@ -127,4 +153,9 @@ def _small(i: int, fewest: int) -> list[str]:
     total = f"""
         SELECT g FROM sized{i} WHERE n = their GROUP BY g, c, tc
         HAVING max(own) - sum(their) BETWEEN 1 AND {fewest - 1}"""
-    return [nearly_same, smallest_part, total]
+    part_of_rows = f"""
+        SELECT arg_min(x.g, x.own) AS g FROM inside{i} AS x
+        JOIN ({_left(f"theirs{i}", f"minein{i}", fewest)}) AS l ON x.tg = l.g AND x.tc = l.c AND x.c = l.other
+        WHERE x.is_part GROUP BY x.tg, x.tc, x.c"""
+    total_of_rows = f"SELECT g FROM ({_left(f'mine{i}', f'theirsin{i}', fewest)}) AS l"
+    return [nearly_same, smallest_part, total, part_of_rows, total_of_rows]
