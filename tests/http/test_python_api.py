@@ -4,16 +4,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
+from gongshu.access.types import Role
 from gongshu.base.ids import JobId
 from gongshu.compute import cli
 from gongshu.compute import service as compute
 from gongshu.compute.types import JobStatus
+from gongshu.egress import service as egress
+from gongshu.parties import service as parties
+from gongshu.parties import store as parties_store
+from gongshu.parties.types import Party, Person
 from gongshu.scenarios import store as scenarios_store
+from gongshu.server.asgi import create_app
 from gongshu.server.cli import main
+from gongshu.server.edge import SESSION_COOKIE
 from tests import programs
 from tests.governed_site import AUDITOR, DEVELOPER, ENTITLEMENT, STRANGER
 from tests.http.test_compute_api import BASE, ask
+from tests.world import SECURITY
 
 __all__ = ["ask"]
 
@@ -84,3 +93,38 @@ def test_the_command_line_reads_program_and_columns(home, tmp_path, capsys):
     assert "permission-missing" in capsys.readouterr().err
     assert main([*arguments[:3], str(Path(tmp_path) / "none.py")]) != 0
     assert "program-file-unreadable" in capsys.readouterr().err
+
+
+def test_the_pages_show_a_reviewer_every_file_and_the_author_names_only(open_to_programs, sqlite_site):
+    site = programs.without_ticks(sqlite_site)
+    job = compute.submit_python(site, DEVELOPER, ENTITLEMENT, "分布", programs.COUNTED)
+    compute.run_job(site, job.id)
+    output = egress.collect(site, job.id)
+    egress.submit_for_review(site, DEVELOPER, output.id, "统计")
+    digest = egress.get_output(site, AUDITOR, output.id).files[0].sha256
+    with site.db.transaction() as tx:
+        party = Party(SECURITY.party, "审核单位", "9" * 18, frozenset(Role), "350100")
+        parties_store.PARTIES.add(tx, party)
+        parties_store.PEOPLE.add(tx, Person(SECURITY.person, SECURITY.party, "审", SECURITY.person, SECURITY.roles))
+    with TestClient(create_app(site)) as client:
+
+        def see(actor, path):
+            client.cookies.set(SESSION_COOKIE, parties.sign_in_as(replace(site, is_demo=True), actor.person)[0])
+            answer = client.get(path, headers={"Accept-Language": "en", "Accept": "text/html"})
+            assert answer.status_code == 200, answer.text
+            return answer.text
+
+        author = see(DEVELOPER, f"/outputs/{output.id}")
+        assert "Not told before the release" in author
+        assert digest[:8] not in author
+        assert "printed.txt" not in author
+        reviewer = see(SECURITY, f"/outputs/{output.id}")
+        assert digest[:8] in reviewer
+        assert f"/outputs/{output.id}/rows?file=printed.txt" in reviewer
+        assert "Written by a program: for people to read" in reviewer
+        assert "[&#39;地区&#39;" in see(SECURITY, f"/outputs/{output.id}/rows?file=printed.txt")
+        assert "地区1" in see(SECURITY, f"/outputs/{output.id}/rows?file=by-region.parquet")
+        told = see(DEVELOPER, f"/jobs/{job.id}")
+        assert "What the program reads and writes" in told
+        assert digest[:8] not in told
+        assert "not for programs" in see(DEVELOPER, f"/entitlements/{ENTITLEMENT}/python")
