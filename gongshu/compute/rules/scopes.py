@@ -23,9 +23,9 @@ from gongshu.compute.rules.refusals import (
 )
 from gongshu.compute.rules.stages import Collects, Draft
 from gongshu.compute.rules.terms import BaseColumn, Findings, Form, Mark, Shape, Term, column, poison, quoted
-from gongshu.compute.types import Relation
+from gongshu.compute.types import Relation, RelationColumn
 from gongshu.policies.service import MASKS, closed
-from gongshu.policies.types import Thresholds, Use
+from gongshu.policies.types import ColumnPolicy, Thresholds, Use
 
 STEPS_MAX = 20_000
 KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN = "key:", "raw:", "unit:", "order:"
@@ -165,15 +165,17 @@ class Governed:
         # A column that looks like one of our own could be mistaken for a key or a unit: it does not exist for the reader.
         own = (KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN, ORDER_COLUMN)
         shown = [c for c in relation.columns if not fold(c.name).startswith(own)]
-        self.columns = tuple((c.name, self._term(c.name, c.data_type)) for c in shown)
+        policies = {policy.column: policy for policy in reversed(relation.policy.columns)}  # the first of a name counts
+        self.columns = tuple((c.name, self._term(c, policies.get(c.name))) for c in shown)
         self._filled = {c.name for c in shown if c.is_filled}
         for name, term in self.columns:
             self._names[id(term)] = name
 
-    def _term(self, name: str, data_type: DataType) -> Term:
-        base = BaseColumn(self._relation.name, name, closed(self._relation.policy.of(name).uses))
+    def _term(self, column: RelationColumn, policy: ColumnPolicy | None) -> Term:
+        name, data_type = column.name, column.data_type
+        base = BaseColumn(self._relation.name, name, closed(policy.uses) if policy is not None else frozenset())
         is_unit = self._relation.policy.unit == (name,)
-        mask = self._relation.policy.of(name).mask
+        mask = policy.mask if policy is not None else None
         shown_type = DataType.TEXT if mask is not None and not MASKS[mask.kind].keeps_type else data_type
         return Term(
             shown_type, ("base", base.name), lambda _: exp.Null(), base.uses, frozenset({base}),
@@ -295,6 +297,15 @@ class Instance:
         self.is_complete = False  # of a correlated aggregate: no group is withheld, so one that is missing has no rows
         self.is_hidden = False  # a correlated subquery put it here: the statement has no name for it
         self._terms: dict[int, Term] = {}
+        self._places: dict[str, list[int]] = {}
+        self._placed = 0
+
+    def places(self, wanted: str) -> list[int]:
+        """Return the positions of the columns of a folded name. Looked up often, so written down once for each column."""
+        for index in range(self._placed, len(self.source.columns)):
+            self._places.setdefault(fold(self.source.columns[index][0]), []).append(index)
+        self._placed = len(self.source.columns)
+        return self._places.get(wanted, [])
 
     def term(self, index: int) -> Term:
         """Return a column as it stands here. Made at first use: wide relations cost what is used of them."""
@@ -436,8 +447,8 @@ class Scope:
             instance.shown(index) if table is None else instance.term(index)
             for instance in self.instances
             if not instance.is_hidden and (table is None or fold(instance.name) == table)
-            for index, (name, _) in enumerate(instance.source.columns)
-            if fold(name) == wanted and index not in instance.unnamed
+            for index in instance.places(wanted)
+            if index not in instance.unnamed
             if table is not None or index not in instance.merged
         ]
 
