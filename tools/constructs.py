@@ -27,8 +27,8 @@ class Construct:
 
 CONSTRUCTS = (
     Construct(
-        "literal",
-        "Has all uses, however it is written.",
+        "literal, parameter",
+        "Has all uses, however it is written. A parameter (`$name`, `?`) has a declared type and length and is a literal.",
         ("SELECT 1 + 1 AS two, upper('x') AS y",),
         (),
     ),
@@ -164,9 +164,15 @@ CONSTRUCTS = (
     ),
     Construct(
         "listing aggregates",
-        "any_value, first, mode, list, string_agg … show rows: everything about them needs `reveal`.",
-        (),
-        ("SELECT any_value(total_int) FROM people", "SELECT string_agg(group_text, ',') FROM people"),
+        "any_value, first, mode, list, string_agg … show rows: everything about them needs `reveal`. So does DISTINCT ON.",
+        (
+            "SELECT reveal_text, any_value(all_int), string_agg(all_text, ',' ORDER BY all_date) FROM people GROUP BY reveal_text",
+            "SELECT DISTINCT ON (all_text) all_text, reveal_int FROM people ORDER BY all_text, all_date",
+        ),
+        (
+            "SELECT any_value(total_int) FROM people", "SELECT string_agg(group_text, ',') FROM people",
+            "SELECT group_text, first(reveal_text ORDER BY all_date) FROM people GROUP BY group_text",
+        ),
     ),
     Construct(
         "released values",
@@ -179,9 +185,15 @@ CONSTRUCTS = (
     ),
     Construct(
         "windows over rows",
-        "Aggregates by PARTITION BY of `group` keys, without order or frame; LAG, FIRST_VALUE and ranks need `reveal`.",
-        (),
+        "Aggregates by PARTITION BY of `group` keys, without order or frame, have thresholds; a withheld value is NULL. By the "
+        "unit they stay its own. ORDER BY, frames, LAG, FIRST_VALUE and ranks need `reveal` of all that goes in.",
         (
+            "SELECT reveal_text, sum(total_int) OVER (PARTITION BY reveal_text) AS s FROM people",
+            "SELECT sum(x) FROM (SELECT total_int AS x, count(*) OVER (PARTITION BY group_join_text) AS n FROM patients) AS s WHERE n > 2",
+            "SELECT all_text, row_number() OVER (ORDER BY all_int2) AS place FROM areas",
+        ),
+        (
+            "SELECT rank() OVER (ORDER BY filter_int) AS place FROM people",
             "SELECT lag(total_int) OVER (ORDER BY reveal_int) FROM people",
             "SELECT sum(total_int) OVER (ORDER BY reveal_int ROWS BETWEEN CURRENT ROW AND CURRENT ROW) FROM people",
         ),
