@@ -199,3 +199,7 @@ def run_worker(site: Site, database_url: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()
+    logging.shutdown()
+    os._exit(
+        0
+    )  # a job under way may wait long for a peer's node; its process ends with us, and the next worker takes it up

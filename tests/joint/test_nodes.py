@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gongshu.access.types import Role
 from gongshu.audit import service as audit
 from gongshu.base.decisions import Refused
 from gongshu.base.paging import FIRST_PAGE, PageRequest
@@ -21,7 +23,7 @@ from gongshu.compute.adapters.joint.environment import PROJECT
 from gongshu.compute.service.joint import IDENTITY_SECRET
 from gongshu.compute.types import JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.egress import service as egress
-from gongshu.egress.types import CheckVerdict, OutputStatus
+from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.policies.types import Thresholds
 from tests import governed_site, samples
 from tests.joint.conftest import free_ports
@@ -129,12 +131,14 @@ def test_a_worker_killed_half_way_ends_both_jobs_and_leaves_nothing(nodes):
         compute.run_joint_again(bank.site, bank.actor, made)
 
 
-def test_a_worker_killed_before_the_peer_has_come_runs_again(nodes):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_ends_before_the_peer_has_come_runs_again(nodes, sent):
     city, bank = nodes
     made, ours, theirs = agree(city, bank, COUNT, city_half=city.half(), bank_half=bank.half())
     worker = bank.work()
     bank.wait_for(ours, lambda _, progress: progress is not None and progress.phase == "connecting")
-    kill(worker)
+    worker.send_signal(sent)
+    worker.wait(30)  # whatever the job waits for
     assert bank.status(made)["agreement"].status is JointStatus.AGREED
     bank.work()
     city.work()
@@ -169,6 +173,16 @@ def test_an_intersection_becomes_keys_of_ones_own_on_both_sides(environment, tmp
             output = egress.collect(node.site, job)
             verdicts = {finding.check: finding.verdict for finding in output.findings}
             assert verdicts["source-rows"] is verdicts["identifiers"] is CheckVerdict.REVIEW
+            assert release(node, output).files == output.files
+
+
+def release(node, output):
+    """Let an output be reviewed by two people and released by the operator, as any other."""
+    asked = egress.submit_for_review(node.site, node.actor, output.id, "按协议制作")
+    for kind in ReviewKind:
+        reviewer = samples.actor(f"reviewer-{kind}", Role.REVIEWER)
+        egress.vote(node.site, reviewer, asked.id, kind, asked.digest, approves=True, reason="符合要求")
+    return egress.release(node.site, governed_site.OPERATOR, asked.id)
 
 
 @pytest.mark.parametrize("kind", [JointKind.INTERSECTION, JointKind.COUNT, JointKind.SUMS])
