@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Score:
-    """What an attack achieved over many targets. ``base`` is the success of always guessing the commonest value."""
+    """What an attack achieved over many targets. ``base`` is the best that one guess for all of them could do."""
 
     attack: str
     targets: int
@@ -22,9 +22,10 @@ class Score:
 
 
 def score(attack: str, guesses: list[int], truths: list[int], common: int, *, asked: int, shown: int) -> Score:
-    """Score ``guesses``; ``common`` is what one guesses who knows the population and asks nothing."""
+    """Score ``guesses`` of truths that are 0 or 1; ``common`` is what an attacker says who has learnt nothing."""
     right = sum(guess == truth for guess, truth in zip(guesses, truths, strict=True)) / len(truths)
-    base = sum(truth == common for truth in truths) / len(truths)
+    share = sum(truth == common for truth in truths) / len(truths)
+    base = max(share, 1 - share)
     return Score(attack, len(truths), right, base, asked, shown)
 
 

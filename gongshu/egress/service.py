@@ -252,6 +252,8 @@ def vote(
             if decision.value.status is not output.status:
                 action = f"output.{decision.value.status.value}"
                 audit.record(tx, site, actor=SYSTEM, action=action, subject=output.ref, decision=decision)
+    if isinstance(decision, Permitted) and decision.value.status is OutputStatus.REJECTED:
+        compute.forget_groups(site, output.job_id)  # nobody will see it: others may be told of these groups
     return reviews.hide_votes(decision.value_or_raise(), actor.person)
 
 

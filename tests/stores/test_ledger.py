@@ -65,7 +65,7 @@ def test_the_ledger_holds_hashes_that_nobody_else_can_read(site):
 
 def test_what_will_never_be_shown_is_forgotten(site):
     settle(site)
-    weighing.forget_sets(site, run(site, REGION))
+    compute.forget_groups(site, run(site, REGION).id)
     assert rows_of(site, run(site, BUT_ONE)) != []
 
 

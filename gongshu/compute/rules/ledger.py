@@ -21,10 +21,8 @@ REDUNDANT = 0.01
 INVERSE_CUTOFF = 1e-10
 ROUNDING = 1e-6
 CHUNK_ROWS = 50_000
-SETS_SPENT = "sets-spent"
-
 LEDGER_SPENT = rule(
-    SETS_SPENT, Kind.CONFLICT, zh="数据版本 {version} 已发布的统计过多，不再接受新的统计。",
+    "sets-spent", Kind.CONFLICT, zh="数据版本 {version} 已发布的统计过多，不再接受新的统计。",
     en="Too many statistics of the version {version} have been released; no more are given.",
     fix_zh="请使用已发布的结果，或等待新的数据版本；确有需要的，请实施机构调整参数 ledger.sets_max。",
     fix_en="Use what was released, wait for the next version, or ask the agency to raise ledger.sets_max.",

@@ -42,6 +42,7 @@ from gongshu.compute.service.verifying import (
     open_lookup,
     verify_lookup,
 )
+from gongshu.compute.service.weighing import forget_groups
 
 __all__ = [
     "ArtifactInvalid",
@@ -57,6 +58,7 @@ __all__ = [
     "explain",
     "fail_job",
     "fingerprint_of",
+    "forget_groups",
     "get_job",
     "get_joint",
     "hash_key",

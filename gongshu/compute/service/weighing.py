@@ -9,7 +9,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from gongshu.base.decisions import Denied
+from gongshu.base.ids import JobId
 from gongshu.base.site import Site
+from gongshu.compute import store
 from gongshu.compute.adapters import ledger as shelf
 from gongshu.compute.adapters import sandbox
 from gongshu.compute.rules import ledger, verification
@@ -56,13 +59,13 @@ def run_weighed(site: Site, job: Job, query: GovernedQuery, run: sandbox.Run, pl
     found = shelf.weigh(trace, list(earlier_sets(site, job)), whole, limits, place / SETS_FILE, ledger.decide_sets)
     trace.unlink()
     defences = (*outcome.defences, LEDGER_LINE)
-    if found.is_spent or found.groups:
-        for name in run.files:
-            (run.outbox / name).unlink()
     if found.is_spent:
-        return sandbox.Outcome(code=ledger.SETS_SPENT, defences=defences)
+        versions = ", ".join(ref.id for ref in job.plan.inputs)
+        Denied((ledger.LEDGER_SPENT.because(version=versions),)).value_or_raise()
     if not found.groups:
         return replace(outcome, defences=defences)
+    for name in run.files:
+        (run.outbox / name).unlink()
     groups: dict[str, tuple[int, ...]] = {}
     for number, hashes in found.groups.items():
         stage = query.traces[number].stage
@@ -83,7 +86,9 @@ def keep_sets(site: Site, job: Job, place: Path) -> None:
         aside.rename(folder / f"{job.id}.parquet")
 
 
-def forget_sets(site: Site, job: Job) -> None:
-    """Take the sets of a job whose output will never be shown out of the ledger."""
+def forget_groups(site: Site, job_id: JobId) -> None:
+    """Take the groups of a job whose output will never be shown out of the ledger, so that others may be told of them."""
+    with site.db.reading() as tx:
+        job = store.JOBS.get(tx, job_id)
     for folder in _folders(site, job):
         (folder / f"{job.id}.parquet").unlink(missing_ok=True)
