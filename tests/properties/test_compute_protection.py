@@ -19,7 +19,7 @@ from gongshu.base.ids import ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.adapters import noise
 from gongshu.compute.rules import decide_query
-from gongshu.compute.types import Relation, RelationColumn
+from gongshu.compute.types import Relation, RelationColumn, Stage
 from gongshu.policies.types import (
     Clamp,
     ColumnPolicy,
@@ -108,6 +108,8 @@ def order_of(index: int) -> int:
 def fill_ordered(engine: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
     fill(engine, rows)
     engine.execute('ALTER TABLE t ADD COLUMN "order:" UBIGINT')
+    engine.execute('ALTER TABLE t ADD COLUMN "key:who" VARCHAR')
+    engine.execute('UPDATE t SET "key:who" = who')
     engine.execute(f'UPDATE t SET "order:" = (rowid * {SCRAMBLE} + 17) % {PRIME}')
 
 
@@ -302,24 +304,9 @@ def test_answers_of_neighbouring_data_are_told_apart_no_better_than_the_price_sa
         assert seen[1] <= most + 4 * math.sqrt(DRAWS * 25)
 
 
-@given(st.integers(0, 2**32))
-@settings(max_examples=8)
-def test_sums_stay_within_their_bounds_before_noise(seed: int) -> None:
-    """One unit moves the exact measurement by no more than the sensitivity, whatever its rows hold."""
-    draw = random.Random(seed)
-    clamp = Clamp(ResourceId("r"), "size", -20, 60)
-    given_noise = Noise(NoiseMechanism.LAPLACE, 500, 1000, 10**6, 10**6, (clamp,))
-    protection = Protection(ContributionBounds(2, 2), noise=given_noise)
-    sql = "SELECT place, count(*) AS n, sum(size) AS s, avg(size) AS a, var_pop(size) AS v FROM t GROUP BY place"
-    decision = decide_query((ALL,), replace(THRESHOLDS, protection=protection), sql)
-    assert isinstance(decision, Permitted)
-    stage = decision.value.stages[0]
+def moved_at_most(stage: Stage, rows: list[Row], without: list[Row]) -> None:
+    """Compare the exact measurements of two worlds that differ by one unit with the sensitivity that is claimed."""
     assert stage.noise is not None
-    rows = [
-        {"who": str(draw.randrange(6)), "place": draw.choice("abc"), "size": draw.choice([None, -9_999, 9_999, 7]), "amount": None, "flag": None}
-        for _ in range(40)
-    ]  # fmt: skip
-    without = [row if row["who"] != "0" else {**row, "who": None} for row in rows]
     exact = []
     for world in (rows, without):
         with duckdb.connect() as engine:
@@ -332,3 +319,43 @@ def test_sums_stay_within_their_bounds_before_noise(seed: int) -> None:
         moved = [abs(exact[0].get(g, {}).get(column, 0) - exact[1].get(g, {}).get(column, 0)) for g in (*"abc", None)]
         assert max(moved) <= sensitivity
         assert sum(m > 0 for m in moved) <= 2
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=8)
+def test_sums_stay_within_their_bounds_before_noise(seed: int) -> None:
+    """One unit moves the exact measurement by no more than the sensitivity, whatever its rows hold."""
+    draw = random.Random(seed)
+    clamp = Clamp(ResourceId("r"), "size", -20, 60)
+    given_noise = Noise(NoiseMechanism.LAPLACE, 500, 1000, 10**6, 10**6, (clamp,))
+    protection = Protection(ContributionBounds(2, 2), noise=given_noise)
+    sql = "SELECT place, count(*) AS n, sum(size) AS s, avg(size) AS a, var_pop(size) AS v FROM t GROUP BY place"
+    decision = decide_query((ALL,), replace(THRESHOLDS, protection=protection), sql)
+    assert isinstance(decision, Permitted)
+    stage = decision.value.stages[0]
+    rows = [
+        {"who": str(draw.randrange(6)), "place": draw.choice("abc"), "size": draw.choice([None, -9_999, 9_999, 7]), "amount": None, "flag": None}
+        for _ in range(40)
+    ]  # fmt: skip
+    without = [row if row["who"] != "0" else {**row, "who": None} for row in rows]
+    moved_at_most(stage, rows, without)
+
+
+JOINED = """SELECT a.place, count(*) AS n, sum(b.size) AS s, count(DISTINCT b.who) AS w FROM t AS a {side} JOIN t AS b ON a.who = b.who
+    GROUP BY a.place"""
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["INNER", "LEFT", "RIGHT"]))
+@settings(max_examples=8)
+def test_relations_joined_by_their_units_move_no_more_than_one_unit_can(seed: int, side: str) -> None:
+    draw = random.Random(seed)
+    given_noise = Noise(NoiseMechanism.LAPLACE, 500, 1000, 10**6, 10**6, (Clamp(ResourceId("r"), "size", -20, 60),))
+    protection = Protection(ContributionBounds(2, 2), noise=given_noise)
+    decision = decide_query((ALL,), replace(THRESHOLDS, protection=protection), JOINED.format(side=side))
+    assert isinstance(decision, Permitted), decision.reasons
+    stage = decision.value.stages[0]
+    rows = [
+        {"who": draw.choice(["0", "1", "2", "3", None]), "place": draw.choice("abc"), "size": draw.randrange(-99, 99), "amount": None, "flag": None}
+        for _ in range(30)
+    ]  # fmt: skip
+    moved_at_most(stage, rows, [row if row["who"] != "0" else {**row, "who": None} for row in rows])

@@ -48,6 +48,7 @@ REFUSED = [
     (NOISY, "SELECT count(*) FROM (SELECT reveal_int FROM people ORDER BY reveal_int LIMIT 5)", "noise-rows"),
     (NOISY, "SELECT count(*) FROM people AS p JOIN visits AS v ON p.join_int = v.join_int", "noise-unit"),
     (NOISY, "SELECT count(*) FROM people AS p JOIN people AS q ON p.join_int = q.join_int", "noise-unit"),
+    (NOISY, "SELECT count(*) FROM people AS p FULL JOIN visits AS v ON p.join_compare_text = v.join_compare_text", "noise-unit"),
 ]  # fmt: skip
 
 
@@ -78,6 +79,9 @@ PRICED = [
     ("WITH g AS (SELECT group_text AS k, count(*) AS n FROM people GROUP BY group_text) SELECT sum(n) AS s FROM g", Price(1000, 1000, 2)),
     ("SELECT count(*) AS n FROM people WHERE filter_int > (SELECT avg(total_int) FROM people)", Price(1500, 0, 3)),
     ("SELECT count(*) AS n FROM people UNION ALL SELECT count(*) AS n FROM people WHERE filter_flag", Price(1000, 0, 2)),
+    # Relations that are joined by their units speak of one unit in every row.
+    ("SELECT count(*) AS n FROM people AS p JOIN visits AS v ON p.join_compare_text = v.join_compare_text", Price(500, 0, 1)),
+    ("SELECT count(DISTINCT v.join_compare_text) AS n FROM people AS p LEFT JOIN visits AS v ON p.join_compare_text = v.join_compare_text", Price(500, 0, 1)),
     # A table that speaks of nobody costs nothing.
     ("SELECT count(*) AS n FROM areas", None),
 ]  # fmt: skip

@@ -72,11 +72,11 @@ class Behind:
         if self.bounds is None or not self.units:
             return self._met(rows)
         made, source = [self._given(rows, bounds.GIVEN)], bounds.GIVEN
-        units, orders = ([f"{kind}{i}" for i in range(len(self.units))] for kind in "uo")
+        orders = [f"o{i}" for i in range(len(self.orders))]
         if self.needs_units:
-            made.append(bounds.known_only(source, units, bounds.KNOWN))
+            made.append(bounds.known_only(source, self.kinds, bounds.KNOWN))
             source = bounds.KNOWN
-        return made + bounds.kept(source, keys, units, orders, list(rows.known.values()), self.bounds, SOURCE)
+        return made + bounds.kept(source, keys, self.kinds, orders, list(rows.known.values()), self.bounds, SOURCE)
 
     def _met(self, rows: Rows) -> list[exp.CTE]:
         """Write the rows, and once more for every kind of unit of which they have lists."""

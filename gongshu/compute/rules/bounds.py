@@ -49,15 +49,16 @@ def kept(  # noqa: PLR0917 - the parts of one step
     """Write ``target``: the rows of ``source`` that the bounds of every kind of unit leave. Rows without unit all stay."""
     made: list[exp.CTE] = []
     for index, unit in enumerate(units):
-        is_last = index == len(units) - 1
+        is_last = unit == units[-1]
         ranked, result = f"{RANKED}{index}", target if is_last else f"{KEPT}{index}"
-        made += _kept_by(source, keys, unit, _order(index, orders, columns), bounds, (ranked, result))
+        made += _kept_by(source, keys, unit, _order(unit, orders, columns), bounds, (ranked, result))
         source = result
     return made
 
 
-def _order(index: int, orders: list[str], columns: list[str]) -> list[exp.Expression]:
-    own = [orders[index], *(order for i, order in enumerate(orders) if i != index)]
+def _order(unit: str, orders: list[str], columns: list[str]) -> list[exp.Expression]:
+    mine = f"o{unit[1:]}"  # of the relation that has this unit
+    own = [mine, *(order for order in orders if order != mine)]
     ties = [fn("hash", *(name(column) for column in columns))] if columns else []
     return [*(name(order) for order in own), *ties]
 

@@ -18,7 +18,7 @@ from sqlglot import exp
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules.behind import Behind, Rows
 from gongshu.compute.rules.functions import AggregateClass
-from gongshu.compute.rules.guards import SOURCE, Cell
+from gongshu.compute.rules.guards import SOURCE, Cell, known_unit
 from gongshu.compute.rules.intervals import Interval, interval_of
 from gongshu.compute.rules.refusals import NOISE_CLAMP, NOISE_FUNCTION
 from gongshu.compute.rules.stages import Collector, Wanted
@@ -44,6 +44,7 @@ class Measured:
 
     bounds: ContributionBounds
     has_keys: bool
+    unit: str
     written: dict[tuple[str, ...], tuple[exp.Expression, Measurement]] = field(default_factory=dict)
 
     def _once(self, key: tuple[str, ...], node: exp.Expression, sensitivity: int) -> exp.Expression:
@@ -57,12 +58,12 @@ class Measured:
         made = self._once(("rows", *reach.tests, "", *reach.arguments), node, self.bounds.rows_per_group_max)
         return fn("greatest", made, exp.Literal.number(0))
 
-    def units(self, reach: Cell) -> exp.Expression:
+    def units(self, reach: Cell, unit: str) -> exp.Expression:
         """Measure how many units reach an aggregate. Those of a whole group are known from the choice of groups."""
-        if self.has_keys and not reach.tests:
+        if self.has_keys and not reach.tests and unit == self.unit:
             return fn("greatest", name(UNITS), exp.Literal.number(0))
-        node = where(_units(), reach.written())
-        return fn("greatest", self._once(("units", *reach.tests), node, 1), exp.Literal.number(0))
+        node = where(_units(unit), reach.written())
+        return fn("greatest", self._once(("units", unit, *reach.tests), node, 1), exp.Literal.number(0))
 
     def total(self, argument: exp.Expression, label: str, reach: Cell, largest: float) -> exp.Expression:
         """Measure the sum of ``argument``, whose size is at most ``largest``."""
@@ -78,8 +79,8 @@ class Measured:
         return paren(exp.Mul(this=double(made), expression=number(step)))
 
 
-def _units() -> exp.Expression:
-    return fn("count", exp.Distinct(expressions=[name("u0")]))
+def _units(unit: str) -> exp.Expression:
+    return fn("count", exp.Distinct(expressions=[known_unit(unit)]))
 
 
 def _clamped(argument: str, interval: Interval) -> exp.Expression:
@@ -144,13 +145,14 @@ def stages_of(
         raise ValueError("noise is stated with contribution bounds")
     rows = Rows()
     keys = [rows.column(key, "k") for key in collector.keys]
-    measured = Measured(contribution, bool(keys))
+    (unit,) = behind.kinds
+    measured = Measured(contribution, bool(keys), unit)
     shown: list[exp.Expression] = [named(name(f"c{i}"), f"c{i}") for i in range(len(keys))]
     for index, wanted in enumerate(collector.wanted):
         shown.append(named(_wanted(measured, rows, wanted), f"c{len(keys) + index}"))
     raw = grouped(SOURCE, keys, [])
     raw.set("expressions", [
-        *(named(name(key), f"c{i}") for i, key in enumerate(keys)), *([named(_units(), UNITS)] if keys else []),
+        *(named(name(key), f"c{i}") for i, key in enumerate(keys)), *([named(_units(unit), UNITS)] if keys else []),
         *(named(node, one.column) for node, one in measured.written.values()),
     ])  # fmt: skip
     if not raw.expressions:
@@ -175,7 +177,7 @@ def stages_of(
 def _wanted(measured: Measured, rows: Rows, wanted: Wanted) -> exp.Expression:
     tests = (rows.column(wanted.filter, "p"),) if wanted.filter is not None else ()
     if wanted.unit is not None:
-        return measured.units(Cell(tests))
+        return measured.units(Cell(tests), f"u{wanted.unit}")
     arguments = tuple(rows.column(term, "x") for term in wanted.arguments)
     reach = Cell(tests, arguments)
     if wanted.kind is AggregateClass.COUNT:

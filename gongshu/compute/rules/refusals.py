@@ -320,8 +320,10 @@ NOISE_CLAMP = _gate(
 )  # fmt: skip
 NOISE_UNIT = _gate(
     "noise-unit",
-    zh="加噪模式下每一行须恰好属于一个主体，此处有 {count} 种。", en="With noise each row belongs to exactly one unit; here there are {count}.",
-    fix_zh="请只关联不含主体的公开资源，或分别统计。", fix_en="Join with open resources only, or count the relations apart.",
+    zh="加噪模式下每一行须恰好属于一个主体，此处有 {count} 种。",
+    en="With noise each row belongs to exactly one unit; here there are {count}.",
+    fix_zh="请按主体标识关联，或只关联不含主体的公开资源，或分别统计。",
+    fix_en="Join by the unit itself, or with open resources only, or count the relations apart.",
 )  # fmt: skip
 NOISE_ROWS = _gate(
     "noise-rows",

@@ -93,7 +93,7 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     )
     name = gate.fresh("stage")
     staged = Staged(name, released, is_single_row=is_single_row)
-    _check_protection(scope, collector)
+    _check_protection(rows, collector)
     if gate.findings.reasons or gate.loud is not None:
         return staged  # nothing is written of what was refused, or is looked at again
     source = behind(rows)
@@ -137,8 +137,9 @@ def _many(scope: Scope) -> frozenset[int]:
     return frozenset(i for i, kind in enumerate(kinds) if kind.startswith(MANY))
 
 
-def _check_protection(scope: Scope, collector: Collector) -> None:
+def _check_protection(rows: Rows, collector: Collector) -> None:
     """Refuse what could not be rounded or measured soundly, where rows of units stand behind a stage."""
+    scope = rows.scope
     findings, protection = scope.gate.findings, scope.gate.thresholds.protection
     count = sum(len(instance.source.kinds) for instance in scope.instances)
     carried = len(_many(scope)) + len(scope.absences) + len(scope.links)
@@ -152,6 +153,7 @@ def _check_protection(scope: Scope, collector: Collector) -> None:
         return
     for wanted in collector.wanted:
         noise.check(findings, wanted)
+    count -= len(rows.joins.same)  # relations that are joined by their units speak of one unit in every row
     if count > 1:
         findings.add(NOISE_UNIT, count=count)
     if any(i.source.is_row_level and not i.source.is_row_wise for i in scope.instances):
