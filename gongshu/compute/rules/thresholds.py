@@ -382,7 +382,7 @@ def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
     That is so when one group alone is withheld, or when all of them together have fewer than ``units_min`` units. The
     passing group with the fewest units goes too.
     """
-    inner, windowed = "all:", "counted:"
+    inner, windowed, lost = "all:", "counted:", "lost:"
     shown = [name(f"c{i}") for i in range(draft.columns)]
     fails = exp.Not(this=name("passes"))
     place = exp.Window(
@@ -396,10 +396,13 @@ def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
     counted = exp.Select(
         expressions=[
             *shown, name("passes"), name("units"), name("negative"), named(place, "place"),
-            named(exp.Window(this=where(exp.Count(this=exp.Star()), fails), over="OVER"), "lost_groups"),
-            named(exp.Window(this=where(fn("sum", name("units")), fails.copy()), over="OVER"), "lost_units"),
         ],
         from_=exp.From(this=exp.Table(this=quoted(inner))),
+    )  # fmt: skip
+    # By itself, not as a window over all groups: DuckDB looks at every group for every group there.
+    failing = exp.Select(
+        expressions=[named(exp.Count(this=exp.Star()), "lost_groups"), named(fn("sum", name("units")), "lost_units")],
+        from_=exp.From(this=exp.Table(this=quoted(inner))), where=exp.Where(this=fails),
     )  # fmt: skip
     alone = exp.EQ(this=name("lost_groups"), expression=exp.Literal.number(1))
     few = exp.LT(this=name("lost_units"), expression=exp.Literal.number(thresholds.units_min))
@@ -407,9 +410,10 @@ def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
     next_one = exp.EQ(this=name("place"), expression=exp.Literal.number(1))
     goes = conjunction((paren(exp.Or(this=alone, expression=conjunction((some, few)))), next_one))
     stays = conjunction((name("passes"), exp.Not(this=paren(goes))))
-    ctes = ((inner, draft.query), (windowed, counted))
+    ctes = ((inner, draft.query), (windowed, counted), (lost, failing))
     return exp.Select(
         expressions=[*(s.copy() for s in shown), named(stays, "passes"), name("units"), name("negative")],
         from_=exp.From(this=exp.Table(this=quoted(windowed))),
+        joins=[exp.Join(this=exp.Table(this=quoted(lost)), kind="CROSS")],
         with_=exp.With(expressions=[exp.CTE(this=q, alias=exp.TableAlias(this=quoted(n))) for n, q in ctes]),
     )
