@@ -77,12 +77,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Weight:
-    """Of how many rows an aggregate's units have become one, all or those that a condition chose."""
+    """Of how many rows an aggregate's units have become one: all, or those that conditions chose."""
 
     wanted: int
     column: str
     quantities: frozenset[str]
-    is_tested: bool
+    chosen_by: Mark
 
 
 @dataclass
@@ -136,7 +136,7 @@ class Plan(Guarded):
                     self._once(self.nets, (argument, reach))
         for weight in distinct(w for t in wanted.arguments for w in t.weights):
             column = self.rows.column(weight, "x")
-            self.weights.append(Weight(len(self.main), column, quantities, is_tested=weight.is_tested))
+            self.weights.append(Weight(len(self.main), column, quantities, weight.source))
         steps = distinct(step for t in wanted.arguments for step in t.steps)
         if len(wanted.arguments) > 1 and wanted.kind is AggregateClass.MOMENT:
             # A value that few units have, and be it 0, is a lever on what is correlated with it.
@@ -167,9 +167,9 @@ class Plan(Guarded):
                 found[Rest(others)] = None
         for first, second in itertools.combinations(self.weights, 2):
             shared = first.quantities & second.quantities
-            tells = shared if first.is_tested or second.is_tested else shared - {COUNTED}
+            is_strict = first.chosen_by != second.chosen_by  # a condition keeps them apart
+            tells = shared if is_strict else shared - {COUNTED}
             if tells and first.wanted != second.wanted and first.column != second.column:
-                is_strict = first.is_tested or second.is_tested
                 found[Unequal(first.column, second.column, is_strict)] = None
         for position, cell in itertools.product(range(sides), self.cells):
             found[Side(cell, f"w{position}")] = None

@@ -23,6 +23,7 @@ from gongshu.compute.rules.staging import Rows, behind
 from gongshu.compute.rules.terms import (
     BaseColumn,
     Form,
+    Mark,
     Shape,
     Term,
     condition,
@@ -275,24 +276,29 @@ class UnitGroups:
 
     def _weights(self, made: Term, wanted: Wanted) -> tuple[Term, ...]:
         """Return of how many rows of the unit the aggregate is made: all that reach it, and those in each cell."""
-        given = [(None, wanted.filter is not None), *((cell, True) for cell in made.cells)]
-        counted = (self._weight(made, wanted, cell, is_tested) for cell, is_tested in given)
+        counted = (self._weight(made, wanted, cell) for cell in (None, *made.cells))
         return (*counted, *(self._weight_below(weight, wanted) for weight in made.weights))
 
-    def _weight_below(self, weight: Term, wanted: Wanted) -> Term:
-        def build(_: Form) -> exp.Expression:
-            return where(fn("sum", name(self._inside(weight))), self._reach(wanted, wanted.arguments).written())
+    def _chosen_by(self, wanted: Wanted, *others: Term | None) -> Mark:
+        """Return by which conditions the rows were chosen. ``source`` of a weight holds it on its way."""
+        terms = (self._rows.condition, wanted.filter, *self._rows.joins.conditions, *others)
+        return tuple(term.mark for term in terms if term is not None)
 
-        return self._know(_bare(replace(weight, is_tested=True)), build)
-
-    def _weight(self, made: Term, wanted: Wanted, cell: Term | None, is_tested: bool) -> Term:  # noqa: FBT001
+    def _weight(self, made: Term, wanted: Wanted, cell: Term | None) -> Term:
         def build(_: Form) -> exp.Expression:
             reach = self._reach(wanted, wanted.arguments).written()
             tests = [*([reach] if reach is not None else []), *([name(self._inside(cell))] if cell is not None else [])]
             return where(exp.Count(this=exp.Star()), conjunction(tests) if tests else None)
 
         mark = ("weight", made.mark, wanted.mark, cell.mark if cell is not None else None)
-        return self._know(_bare(replace(made, mark=mark, data_type=DataType.INTEGER, is_tested=is_tested)), build)
+        plain = replace(made, mark=mark, data_type=DataType.INTEGER, source=self._chosen_by(wanted, cell))
+        return self._know(_bare(plain), build)
+
+    def _weight_below(self, weight: Term, wanted: Wanted) -> Term:
+        def build(_: Form) -> exp.Expression:
+            return where(fn("sum", name(self._inside(weight))), self._reach(wanted, wanted.arguments).written())
+
+        return self._know(_bare(replace(weight, source=(*weight.source, *self._chosen_by(wanted)))), build)
 
     def _steps(self, wanted: Wanted) -> tuple[Term, ...]:
         return tuple(self._values(step, wanted) for step in distinct(s for t in wanted.arguments for s in t.steps))

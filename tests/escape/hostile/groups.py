@@ -3,6 +3,12 @@
 from tests.escape.hostile.outcomes import APART, SAME, WITHHELD
 
 U = "join_compare_group_text"
+OTHER = 700_300
+"""By this ``filter_int`` one row of a person is known who has two."""
+ALL = f"(SELECT {U} AS u, count(*) AS n, sum(total_int) AS s FROM trips GROUP BY u) AS q"
+BUT_ONE = (
+    f"(SELECT {U} AS u2, count(*) AS m, sum(total_int) AS t FROM trips WHERE filter_int <> {OTHER} GROUP BY u2) AS r"
+)
 
 CORPUS: list[tuple[str, str]] = [
     # --- GROUP BY the privacy unit: a row for each unit stays that unit's
@@ -46,6 +52,25 @@ CORPUS: list[tuple[str, str]] = [
     (f"SELECT sum(s) AS x FROM (SELECT sum(s) AS s FROM (SELECT {U} AS u, group_text, sum(CASE WHEN filter_int = {{v}} THEN total_int ELSE 0 END) AS s FROM trips GROUP BY u, group_text) AS a GROUP BY u) AS q", WITHHELD),
     (f"SELECT corr(s, n) AS x FROM (SELECT sum(total_int) AS s, count(*) FILTER (WHERE filter_int = {{v}}) AS n FROM trips GROUP BY {U}) AS q", WITHHELD),
     (f"SELECT median(s) AS x FROM (SELECT sum(rank_total_int) AS s FROM trips WHERE filter_int BETWEEN {{v}} AND {{v}} + 3 GROUP BY {U}) AS q", WITHHELD),
+    # --- one of two rows of a person taken away
+    *(
+        (sql.format(s=ALL, t=BUT_ONE, U=U), outcome)
+        for sql, outcome in (
+            ("SELECT sum(n) AS n, sum(m) AS n2 FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT sum(s) AS a, sum(t) AS b FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT sum(s - t + 5) AS a FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT sum(n - m) AS n FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT sum((n - m) * 7) AS x FROM {s} LEFT JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT avg(n) AS x, avg(m) AS y FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT count(*) AS n FROM {s} JOIN {t} ON q.u = r.u2 WHERE n > m", WITHHELD),
+            ("SELECT var_pop(n - m) AS x FROM {s} JOIN {t} ON q.u = r.u2", WITHHELD),
+            ("SELECT n - m AS d, count(*) AS n2 FROM {s} JOIN {t} ON q.u = r.u2 GROUP BY d", SAME),
+            ("SELECT (SELECT sum(total_int) FROM trips) AS a, (SELECT sum(t) FROM {t}) AS b", SAME),
+            ("SELECT (SELECT count(*) FROM trips) AS n, (SELECT sum(m) FROM {t}) AS n2", SAME),
+        )
+    ),
+    (f"SELECT sum(s) AS a, sum(t) AS b FROM (SELECT sum(total_int) OVER (PARTITION BY {U}) AS s, sum(total_int) FILTER (WHERE filter_int <> {OTHER}) OVER (PARTITION BY {U}) AS t FROM trips) AS q", WITHHELD),
+    (f"SELECT sum(s) AS a, sum(t) AS b FROM (SELECT sum(s) AS s, sum(t) AS t FROM (SELECT {U} AS u, group_text AS g, sum(total_int) AS s, sum(CASE WHEN filter_int <> {OTHER} THEN total_int ELSE 0 END) AS t FROM trips GROUP BY u, g) AS i GROUP BY u) AS q", WITHHELD),
     # --- several sets of keys: a total beside its parts
     ("SELECT group_text, sum(total_int) AS x, count(*) AS n FROM people GROUP BY ROLLUP (group_text)", SAME),
     ("SELECT group_text, count(*) AS n FROM people WHERE filter_int < 700300 GROUP BY ROLLUP (group_text)", SAME),
