@@ -39,14 +39,14 @@ def spark(sql: str) -> GovernedQuery:
 
 
 def texts(query: GovernedQuery) -> list[str]:
-    return [*(stage.sql for stage in query.stages), query.sql]
+    return [*(stage.sql for stage in query.stages), query.sql, *(trace.sql for trace in query.traces)]
 
 
 @pytest.mark.parametrize("sql", ACCEPTED)
 def test_an_accepted_statement_is_written_in_text_that_reads_back(sql: str) -> None:
     query = permitted(sql)
     written = spark(sql)
-    assert replace(written, sql=query.sql, stages=query.stages) == query
+    assert replace(written, sql=query.sql, stages=query.stages, traces=query.traces) == query
     assert [stage.name for stage in written.stages] == [stage.name for stage in query.stages]
     for text in texts(written):
         assert sqlglot.parse_one(text, dialect="spark").sql(dialect="spark")

@@ -25,7 +25,9 @@ ANSWER_BYTES_MAX = 1 << 20
 DEFENCES = ("gate", "bound-plan", "limits", "own-session")
 """What stands on Spark: the gate; the analysed plan as second opinion; limits on time, rows and bytes; a session of its own
 with nothing in it but the projections. There are no namespaces around the cluster."""
-HUGE, WHOLE, PLAIN = "HUGEINT", "BIGINT", ""
+TRACE_ROWS_MAX = 20_000_000
+"""Units in released groups that the ledger lays beside earlier ones; a result with more is not given."""
+HUGE, WHOLE = "HUGEINT", "BIGINT"
 SAME_AS_DUCKDB = {
     "decimal128(38, 0)": HUGE, "int8": WHOLE, "int16": WHOLE, "int32": WHOLE, "timestamp[us, tz=UTC]": "TIMESTAMP",
 }  # fmt: skip
@@ -41,6 +43,7 @@ class SparkRun:
     target: Path
     limits: JobLimits
     operators: tuple[str, ...]
+    trace: tuple[str, Path] | None = None  # what the ledger asks beside the result, and where it goes
 
 
 @functools.cache
@@ -79,6 +82,7 @@ class Client:
             "remote": run.remote, "relations": run.projections, "sql": query.sql, "target": str(run.target),
             "stages": [{"name": s.name, "sql": s.sql, "is_counted": s.is_counted} for s in query.stages],
             "operators": run.operators, "limits": asdict(run.limits),
+            "trace": None if run.trace is None else [run.trace[0], str(run.trace[1]), TRACE_ROWS_MAX],
         })  # fmt: skip
         answer = self._ask(request.encode() + b"\n", run.limits.runtime_seconds_max + START_SECONDS)
         return _outcome(answer)

@@ -1,18 +1,25 @@
 """Running a governed query on a Spark cluster: which engine is there, projections for the cluster, the result into quarantine."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gongshu.base.decisions import Decision
+from gongshu.base.decisions import Decision, Denied
 from gongshu.base.site import Site
 from gongshu.compute.adapters import folders, projections, sandbox, spark
-from gongshu.compute.rules import engines
+from gongshu.compute.adapters import ledger as shelf
+from gongshu.compute.rules import engines, ledger
 from gongshu.compute.rules import projections as written
 from gongshu.compute.rules.spark import SPARK_OPERATORS
+from gongshu.compute.service import weighing
 from gongshu.compute.service.governing import Governed
-from gongshu.compute.types import Engine, GovernedQuery, Job
+from gongshu.compute.types import Engine, GovernedQuery, Job, Relation
 
-TOLD = "told"
+TOLD, TRACED = "told", "traced"
+SIGNED_UNITS = """
+    SELECT s, g, c, CAST(CASE WHEN u < 0 THEN CAST(u AS HUGEINT) + 18446744073709551616 ELSE u END AS UBIGINT) AS u, r
+    FROM "traced"
+"""
+"""Units as the ledger knows them: 64 bits without a sign."""
 
 
 def choose_engine(
@@ -34,32 +41,96 @@ def choose_engine(
     return engines.decide_engine(asked, query, governed.relations, sizes, here)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What one run on a cluster needs besides the query: it may be run once more without groups that the ledger withholds."""
+
+    client: spark.Client
+    remote: str
+    urls: dict[str, str]
+    relations: tuple[Relation, ...]
+    job: Job
+    place: Path
+    files: tuple[str, ...]
+
+    def run(self, query: GovernedQuery, *, is_traced: bool) -> sandbox.Outcome:
+        """Run ``query`` and write its files. What the cluster answered is read in the sandbox, never by our own process."""
+        decided = engines.write_for_spark(query, self.relations)
+        if isinstance(decided, Denied):
+            return sandbox.Outcome(code=decided.reasons[0].code, defences=spark.DEFENCES)
+        told, traced = self.place / f"{TOLD}.parquet", self.place / f"{TRACED}.parquet"
+        trace = (ledger.trace_sql(decided.value.traces), traced) if is_traced else None
+        limits = self.job.plan.limits
+        run = spark.SparkRun(self.remote, self.urls, told, limits, SPARK_OPERATORS, trace)
+        outcome, columns = self.client.run(decided.value, run)
+        if outcome.code:
+            return outcome
+        select = f'SELECT {spark.same_types(columns)} FROM "{TOLD}"'  # noqa: S608 - quoted
+        copied = self._copy(select, {TOLD: told}, self.place / "outbox", self.files)
+        if is_traced and not copied:
+            copied = self._copy(SIGNED_UNITS, {TRACED: traced}, self.place, (weighing.TRACE_FILE,))
+        return replace(outcome, code=copied)
+
+    def _copy(self, sql: str, given: dict[str, Path], outbox: Path, files: tuple[str, ...]) -> str:
+        """Write what came back as DuckDB writes its own results; return the code of what went wrong."""
+        query = GovernedQuery(sql, (), (), (), is_aggregate=False)
+        limits = replace(
+            self.job.plan.limits, output_rows_max=max(spark.TRACE_ROWS_MAX, self.job.plan.limits.output_rows_max)
+        )
+        run = sandbox.Run(given, outbox, files, limits, written.PLAN_OPERATORS)
+        for name in files:
+            (outbox / name).unlink(missing_ok=True)
+        return sandbox.run_engine(query, run).code
+
+
 def run_on_spark(  # noqa: PLR0917 - what a run needs
-    site: Site, job: Job, query: GovernedQuery, recipes: dict[str, projections.Recipe], place: Path, files: tuple[str, ...]
+    site: Site, job: Job, query: GovernedQuery, relations: tuple[Relation, ...],
+    recipes: dict[str, projections.Recipe], place: Path, files: tuple[str, ...],
 ) -> sandbox.Outcome:  # fmt: skip
     """Write the projections where the cluster reads them, run ``query`` there, and write its files from what comes back.
 
-    The projections are removed when the run is over, however it ends. What the cluster answered is read in the sandbox,
-    never by the platform's own process, and gets the types that DuckDB would have given it.
+    The projections are removed when the run is over, however it ends.
     """
     cluster, python = site.spark, spark.find_python()
     if cluster is None or python is None:
         return sandbox.Outcome(code="spark-not-configured" if cluster is None else "spark-client-missing")
     folders.sweep_shared(cluster.folder, job.id)
-    told = place / f"{TOLD}.parquet"
     with folders.shared(cluster.folder, place.name) as shared, spark.Client(python) as client:
-        urls: dict[str, str] = {}
-        for index, (relation, recipe) in enumerate(recipes.items()):
-            target = shared / f"p{index}.parquet"
-            projections.write(recipe, target)
-            urls[relation] = f"{cluster.folder_url}/{shared.name}/{target.name}"
-        outcome, columns = client.run(
-            query, spark.SparkRun(cluster.remote, urls, told, job.plan.limits, SPARK_OPERATORS)
-        )
+        given = {relation: shared / f"p{index}.parquet" for index, relation in enumerate(recipes)}
+        for relation, recipe in recipes.items():
+            projections.write(recipe, given[relation])
+        urls = {relation: f"{cluster.folder_url}/{shared.name}/{path.name}" for relation, path in given.items()}
+        attempt = Attempt(client, cluster.remote, urls, relations, job, place, files)
+        return _weighed(site, job, query, attempt, given)
+
+
+def _weighed(
+    site: Site, job: Job, query: GovernedQuery, attempt: Attempt, given: dict[str, Path]
+) -> sandbox.Outcome:  # fmt: skip
+    """Run a query, and once more without the groups that earlier ones leave too few units of (see ``weighing``)."""
+    today, parameters = site.today(), site.parameters
+    limits = shelf.Limits(
+        job.plan.thresholds.units_min, parameters.number("ledger.sets_max", today),
+        parameters.number("ledger.leverage.percent_max", today),
+    )  # fmt: skip
+    if not query.traces or limits.sets_max == weighing.SETS_OFF:
+        return attempt.run(query, is_traced=False)
+    outcome = attempt.run(query, is_traced=True)
     if outcome.code:
         return outcome
-    select = f'SELECT {spark.same_types(columns)} FROM "{TOLD}"'  # noqa: S608 - quoted
-    copy = GovernedQuery(select, outcome.columns, (), (), is_aggregate=False)
-    run = sandbox.Run({TOLD: told}, place / "outbox", files, job.plan.limits, written.PLAN_OPERATORS)
-    copied = sandbox.run_engine(copy, run)
-    return replace(outcome, code=copied.code)
+    with_units = [p.relation for p in query.projections if p.has_unit]
+    whole = given[with_units[0]] if len(with_units) == 1 else None
+    trace, target = attempt.place / weighing.TRACE_FILE, attempt.place / weighing.SETS_FILE
+    earlier = list(weighing.earlier_sets(site, job))
+    found = shelf.weigh(trace, earlier, whole, limits, target, ledger.decide_sets)
+    defences = (*outcome.defences, weighing.LEDGER_LINE)
+    if found.is_spent:
+        versions = ", ".join(ref.id for ref in job.plan.inputs)
+        Denied((ledger.LEDGER_SPENT.because(version=versions),)).value_or_raise()
+    if not found.groups:
+        return replace(outcome, defences=defences)
+    groups: dict[str, tuple[int, ...]] = {}
+    for number, hashes in found.groups.items():
+        stage = query.traces[number].stage
+        groups[stage] = (*groups.get(stage, ()), *hashes)
+    return replace(attempt.run(ledger.without(query, groups), is_traced=False), defences=defences)

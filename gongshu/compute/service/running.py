@@ -144,7 +144,7 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
         sources = catalog.version_files(site, governed.versions[projection.relation])
         recipes[projection.relation] = recipe(site, relations[projection.relation], projection, sources, job.id)
     if job.plan.engine is Engine.SPARK:
-        outcome = run_on_spark(site, job, query, recipes, place, RESULT_FILES)
+        outcome = run_on_spark(site, job, query, governed.relations, recipes, place, RESULT_FILES)
     else:
         outcome = _run_here(site, job, query, recipes, place)
     if outcome.code:

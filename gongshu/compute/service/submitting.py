@@ -44,7 +44,8 @@ def submit_sql(  # noqa: PLR0917 - as the room offers it
 ) -> Job:
     """Submit one governed statement to be run on real data. A statement that the gate refuses is audited and raised.
 
-    ``parameters`` are frozen with the statement. Without ``engine`` the amount of data decides: beyond a dated parameter it runs on Spark, where Spark is configured.
+    ``parameters`` are frozen with the statement. Without ``engine`` the amount of data decides: beyond a dated parameter it
+    runs on Spark, where Spark is configured.
     """
 
     def plan(governed: Governed) -> Decision[JobPlan]:
@@ -55,7 +56,7 @@ def submit_sql(  # noqa: PLR0917 - as the room offers it
         if isinstance(chosen, Denied):
             return chosen
         inputs = inputs_of(governed, tuple(p.relation for p in decision.value.projections))
-        runs_on, query = chosen.value
+        runs_on, query = chosen.value[0], decision.value
         terms = governed.thresholds
         return Permitted(jobs.plan_query(governed.entitlement.ref, sql, query, inputs, terms, runs_on, parameters))
 

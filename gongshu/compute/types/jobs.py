@@ -97,7 +97,7 @@ class JobPlan:
     limits: JobLimits
     joint: JointTask | None = None
     program: Program | None = None
-    engine: Engine = Engine.DUCKDB  # ``query`` is written in its dialect
+    engine: Engine = Engine.DUCKDB  # ``query`` is in DuckDB's dialect; Spark's follows from it
     parameters: tuple[StatementParameter, ...] = ()  # with their values: they are in ``query`` as literals
 
     @property

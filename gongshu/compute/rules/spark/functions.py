@@ -377,6 +377,7 @@ SCALARS: dict[str, Scalar] = {
     "dayofyear": _of_day("dayofyear"), "hour": _of_time("hour"), "minute": _of_time("minute"),
     "last_day": _of_day("last_day", Kind.DATE), "strftime": _formatted, "epoch": _seconds, "make_timestamp": _from_micros,
     "isfinite": _is_finite, "hash": hashed, "list_extract": _element, "list_slice": _slice, "list_sum": _list_sum,
-    "list_distinct": _distinct, "list_sort": _sorted, "flatten": _flat, "list_contains": _text("array_contains", Kind.BOOLEAN), "len": _length,
+    "list_distinct": _distinct, "list_sort": _sorted, "flatten": _flat, "len": _length,
+    "list_contains": _text("array_contains", Kind.BOOLEAN),
 }  # fmt: skip
 """By DuckDB's names."""

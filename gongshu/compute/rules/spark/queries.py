@@ -71,9 +71,7 @@ class QueryWriter:
         items: list[exp.Expression] = []
         for part in node.expressions:
             if isinstance(part, exp.Star):
-                names = [(n, k) for source in scope.sources.values() for n, k in source.items()]
-                items += [exp.Alias(this=column(n), alias=quoted(n)) for n, _ in names]
-                columns.update(names)
+                items += self._star(scope, part, columns)
                 continue
             inner = part.this if isinstance(part, exp.Alias) else part
             written, name = write(scope, inner), part.alias_or_name
@@ -91,6 +89,15 @@ class QueryWriter:
             made.set("group", exp.Group(expressions=[write(scope, key).node for key in group.expressions]))
         self._finish(made, node, Scope(self, {**scope.sources, "": columns}, self.copied, self.outer))
         return made, columns
+
+    def _star(self, scope: Scope, node: exp.Expression, columns: Columns) -> list[exp.Expression]:
+        only(node, "replace")
+        others = {part.alias: write(scope, part.this) for part in node.args.get("replace") or []}
+        items: list[exp.Expression] = []
+        for name, kind in [item for source in scope.sources.values() for item in source.items()]:
+            columns[name] = others[name].kind if name in others else kind
+            items.append(exp.Alias(this=others[name].node if name in others else column(name), alias=quoted(name)))
+        return items
 
     def united(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
         """Write a UNION, INTERSECT or EXCEPT."""

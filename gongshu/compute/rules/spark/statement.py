@@ -45,11 +45,12 @@ def decide_spark(query: GovernedQuery, relations: tuple[Relation, ...]) -> Decis
             stages.append(replace(stage, sql=text))
             tables[stage.name] = columns
         final, _ = _written(query.sql, tables)
+        traces = tuple(replace(trace, sql=_written(trace.sql, tables)[0]) for trace in query.traces)
     except UnwritableError as error:
         return Denied((SPARK_UNWRITABLE.because(construct=str(error)[:CONSTRUCT_CHARACTERS_MAX]),))
     except (RecursionError, SqlglotError):
         return Denied((SPARK_UNWRITABLE.because(construct="SELECT …"),))
-    return Permitted(replace(query, sql=final, stages=tuple(stages)))
+    return Permitted(replace(query, sql=final, stages=tuple(stages), traces=traces))
 
 
 def columns_of(projection: Projection, relation: Relation) -> Columns:
