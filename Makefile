@@ -28,7 +28,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark
+.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark torture
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -113,6 +113,9 @@ test-spark: $(DEV_STAMP) $(SPARK_STAMP) ## Compare DuckDB with a Spark cluster s
 test-joint: $(DEV_STAMP) $(JOINT_STAMP) $(STATIC_STAMP) ## Let two parties' nodes compute together, fail, and lie
 	@$(MACHINE) test --advise
 	@GONGSHU_TEST_JOINT=all $(PYTEST) $(PYTEST_ARGS) tests/joint
+
+torture: $(DEV_STAMP) $(STATIC_STAMP) ## Kill the gateway 1 000 times under load (about a quarter of an hour)
+	@GONGSHU_KILLS=$${GONGSHU_KILLS:-1000} $(PYTEST) -s $(PYTEST_ARGS) tests/durability/test_delivery_kills.py
 
 test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise

@@ -13,9 +13,10 @@ from gongshu.base.days import Period
 from gongshu.metering.types import ANSWERED
 from tests.gateways import DIFFERING, MATCHING, UNKNOWN, Connection, GatewayProcess, World, gateway_process, policy
 
-KILLS = 10
+KILLS = int(os.environ.get("GONGSHU_KILLS", "30"))  # `make torture` sets 1 000
+SEED = int(os.environ.get("GONGSHU_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 CALLERS = 24
-CALLS_MAX = 6000
+CALLS_MAX = 600 * KILLS
 FIELDS = (MATCHING, DIFFERING, UNKNOWN)
 
 
@@ -82,7 +83,8 @@ def make_world(home: Path) -> World:
 
 
 def test_every_answered_call_is_on_record_exactly_once_after_many_kills(tmp_path):
-    world, bank, draw = make_world(tmp_path / "var"), Bank(), random.Random(7)
+    print(f"GONGSHU_SEED={SEED} GONGSHU_KILLS={KILLS}")
+    world, bank, draw = make_world(tmp_path / "var"), Bank(), random.Random(SEED)
     log = tmp_path / "gateway.log"
     for _ in range(KILLS):
         with gateway_process(world.home, log) as running:
@@ -107,7 +109,7 @@ def test_every_answered_call_is_on_record_exactly_once_after_many_kills(tmp_path
 
 
 def test_the_agreed_number_of_calls_is_never_exceeded_by_kills(tmp_path):
-    world, bank, draw = make_world(tmp_path / "var"), Bank(), random.Random(8)
+    world, bank, draw = make_world(tmp_path / "var"), Bank(), random.Random(SEED + 1)
     world.publish(policy=policy(calls_max=150, calls_per_day_max=10**6, period=world.policy.period))
     for _ in range(3):
         with gateway_process(world.home, tmp_path / "gateway.log") as running:
