@@ -26,7 +26,7 @@ class Wanted:
     filter: Term | None = None
     unit: int | None = None  # COUNT(DISTINCT unit): the position of the unit
     is_exact: bool = True  # an order statistic of released values
-    directions: tuple[tuple[bool, bool], ...] = ()  # of the last arguments, by which a list is ordered: descending, nulls first
+    directions: tuple[tuple[bool, bool], ...] = ()  # of the last arguments, which order a list: desc, nulls first
     separator: str = ","  # of a list that is a text
 
 

@@ -262,7 +262,9 @@ def derive(
         factors=(min((t.factors[0] for t in terms), default=1.0), max((t.factors[1] for t in terms), default=1.0)),
         offset=sum(t.offset for t in terms), has_subquery=any(t.has_subquery for t in terms),
         cells=distinct(c for t in terms for c in t.cells), steps=distinct(s for t in terms for s in t.steps),
-        blanks=distinct(b for t in terms for b in t.blanks), weights=distinct(w for t in terms for w in t.weights), is_mixed=any(t.is_mixed for t in terms),
+        blanks=distinct(b for t in terms for b in t.blanks),
+        weights=distinct(w for t in terms for w in t.weights),
+        is_mixed=any(t.is_mixed for t in terms),
     )  # fmt: skip
     inner = distinct(a for t in terms for a in parts_of(t))
     return replace(made, addends=(made, *inner) if is_other and bases else inner)

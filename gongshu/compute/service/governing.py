@@ -105,7 +105,7 @@ def _relation(resource: ResourceEntitlement, version: ResourceVersion) -> Relati
     return Relation(resource.name, resource.resource, columns, resource.policy)
 
 
-def decide_sql_in(
+def decide_sql_in(  # noqa: PLR0917 - as the service asks
     tx: Transaction,
     site: Site,
     entitlement: Entitlement | None,
