@@ -11,7 +11,20 @@ import sys
 import traceback
 from pathlib import Path
 
-MODULES = ("rating", "audit", "ingest", "gate", "growth", "governed", "masks", "sandbox", "verify", "delivery", "psi", "psi_jobs")
+MODULES = (
+    "rating",
+    "audit",
+    "ingest",
+    "gate",
+    "growth",
+    "governed",
+    "masks",
+    "sandbox",
+    "verify",
+    "delivery",
+    "psi",
+    "psi_jobs",
+)
 OUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 Measurements = dict[str, dict[str, float | str]]
