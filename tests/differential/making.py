@@ -230,6 +230,14 @@ class Sql:
         """Return a WHERE, or nothing."""
         if not self.chance(2):
             return ""
+        if self.chance(4):
+            inner, outer = self.one(*self._tables), self.one(*tables)
+            self.is_loose = True
+            within = Made(inner.table, inner.names, "i")
+            test = f" AND {self.condition(within)}" if self.chance(2) else ""
+            exists = f"EXISTS (SELECT * FROM {within.written} WHERE {within['key']} = {outer['key']}{test})"
+            member = f"{outer['key']} IN (SELECT {within['key']} FROM {within.written} WHERE true{test})"
+            return f" WHERE {self.one(exists, member, f'{member} AND {self.condition(outer)}')}"
         if self.chance(6):
             inner = self.one(*self._tables)
             self.is_loose = True
@@ -304,6 +312,17 @@ class Sql:
         written, table, tables = self.source()
         items = f"{table['cat']} AS c, {self.one(table['int'], table['day'], table['flag'])} AS v"
         return f"SELECT {self.one('', 'DISTINCT ')}{items} {written}{self.where(tables)}"
+
+    def by_unit(self) -> str:
+        """Return an aggregate over what single units add up to."""
+        self.is_loose = True
+        table = self.one(*self._tables)
+        aggregate = self.one("count(*)", f"count({table['cat']})", f"sum({table['int']})", f"sum({table['dec']})")
+        inner = f"SELECT {table['unit']} AS u, {aggregate} AS n FROM {table.written}{self.where([table])} GROUP BY {table['unit']}"
+        outer = self.one(
+            "SELECT n, count(*) AS units", "SELECT n > 3 AS much, count(*) AS units, sum(n) AS s, avg(n) AS m"
+        )
+        return f"{outer} FROM ({inner}) AS g GROUP BY {'n > 3' if 'much' in outer else 'n'}"
 
     def united(self) -> str:
         """Return an aggregate over rows of one table under each other."""
