@@ -60,6 +60,10 @@ ACCEPTED = [
     "SELECT count(*) FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_flag)",
     "SELECT count(*), count(*) FILTER (WHERE all_int2 < 7) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE all_text = 'open 3')",
     "SELECT group_text, count(*) FROM people p JOIN areas a USING (all_text) ANTI JOIN visits v ON v.join_int = p.join_int AND v.filter_int2 > 7000500 GROUP BY group_text",
+    # one unit, joined with itself
+    "SELECT count(*), count(DISTINCT p.join_compare_text), count(DISTINCT v.join_compare_text) FROM people p LEFT JOIN visits v ON v.join_compare_text = p.join_compare_text AND v.filter_int2 > 7000500",
+    "SELECT count(*) FROM people p LEFT JOIN visits v ON v.join_compare_text = p.join_compare_text AND v.filter_int2 > 7000500 WHERE v.join_compare_text IS NULL",
+    "SELECT group_text, sum(v.total_dec2) FROM people p JOIN visits v ON v.join_compare_text = p.join_compare_text GROUP BY group_text",
     # merged keys where one side may be missing
     "SELECT all_text, count(*) FROM people RIGHT JOIN areas USING (all_text) GROUP BY all_text",
     "SELECT all_text, people.all_text AS b, areas.all_text AS c, count(*) FROM people FULL JOIN areas USING (all_text) GROUP BY ALL_TEXT, b, c",
@@ -137,6 +141,11 @@ WITHHELD = [
     f"SELECT count(*) FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 = 7000546)",
     "SELECT count(*) FROM areas WHERE all_text IN (SELECT all_text FROM people WHERE filter_int = 7000546)",
     "SELECT count(*) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 7000546)",
+    # units that a join makes the same are counted once, but each number of them is looked at
+    "SELECT count(DISTINCT v.join_compare_text) FROM people p LEFT JOIN visits v ON v.join_compare_text = p.join_compare_text AND v.filter_int2 = 7000546",
+    "SELECT count(DISTINCT v.join_compare_text) FROM people p LEFT JOIN visits v ON v.join_compare_text = p.join_compare_text AND v.filter_int2 = 7000546 WHERE p.join_int IN (SELECT join_int FROM people WHERE filter_flag)",
+    "SELECT sum(v.total_dec2) FROM people p LEFT JOIN visits v ON v.join_compare_text = p.join_compare_text AND v.filter_int2 = 7000546",
+    "SELECT count(DISTINCT p.join_compare_text) FROM people p RIGHT JOIN visits v ON v.join_compare_text = p.join_compare_text AND p.filter_int = 7000546",
     # nobody decides: that would say of somebody that the condition does not fit
     "SELECT count(*) FROM areas WHERE all_text NOT IN (SELECT all_text FROM people WHERE filter_int = 1)",
     f"SELECT count(*) FROM people p WHERE NOT EXISTS (SELECT 1 FROM visits v WHERE {BY_KEY} AND v.filter_int2 = 1)",

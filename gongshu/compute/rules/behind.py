@@ -84,11 +84,13 @@ class Behind:
             return [self._given(rows, SOURCE)]
         columns = [*rows.known.values(), *(f"w{i}" for i in range(len(self.sides)))]
         units = [f"u{i}" for i in range(len(self.units))]
+        same = [f"u{i}" for i in sorted(self.same - self.many)]
         made = [self._given(rows, meetings.EVERY if self.absent else SOURCE)]
         made += [meetings.staying([*columns, *units])] if self.absent else []
         made.append(meetings.places(self.most))
-        made += [meetings.spread(columns, SOURCE, unit) for unit in units if self.source_of(unit) != SOURCE]
-        return made + [meetings.spread(columns, meetings.EVERY, gone) for gone in self.gone]
+        lists = [unit for unit in units if self.source_of(unit) != SOURCE]
+        made += [meetings.spread([*columns, *same], SOURCE, unit) for unit in lists]
+        return made + [meetings.spread([*columns, *same], meetings.EVERY, gone) for gone in self.gone]
 
     def _given(self, rows: Rows, alias: str) -> exp.CTE:
         items = list(rows.written())

@@ -105,7 +105,7 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     is_guarded = bool(source.units or source.absent)
     plan = thresholds.plan_of(
         collector, units=is_guarded, sides=len(source.sides), rounding=protection.rounding,
-        filled=partial(is_filled, scope.instances),
+        filled=partial(is_filled, scope.instances), same=source.same,
     )  # fmt: skip
     if len(plan.spare) > thresholds.SPARE_MAX:
         gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)

@@ -95,6 +95,7 @@ class Plan(Guarded):
     rounding: Rounding | None = None
     asked: list[Asked] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)  # of each aggregate over rows that units have become
+    same: frozenset[int] = frozenset()  # positions of units that are another one in every row, or missing
     filled: Callable[[Mark], bool] = lambda _: False  # whether an expression is never NULL
 
     def add(self, wanted: Wanted, *, units: bool) -> None:
@@ -117,6 +118,10 @@ class Plan(Guarded):
         self.main.append(call)
         if is_listing:
             return  # each of these rows could be shown by itself
+        if wanted.unit is not None and wanted.unit in self.same:
+            cells.append(
+                Cell(tests, (f"u{wanted.unit}",))
+            )  # counted with another unit, so how many there are is looked at here
         self.cells += [cell for cell in dict.fromkeys(cells) if cell not in self.cells]
         if not units:
             return
@@ -228,10 +233,10 @@ def _may_cancel(term: Term) -> bool:
 
 def plan_of(
     collector: Collector, *, units: bool, sides: int, rounding: Rounding | None = None,
-    filled: Callable[[Mark], bool] = lambda _: False,
+    filled: Callable[[Mark], bool] = lambda _: False, same: frozenset[int] = frozenset(),
 ) -> Plan:  # fmt: skip
     """Return what a stage asks for and what must hold of its groups. ``filled`` tells what is never NULL."""
-    plan = Plan(cells=[Cell()], rounding=rounding, filled=filled)
+    plan = Plan(cells=[Cell()], rounding=rounding, filled=filled, same=same)
     plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
     for wanted in collector.wanted:
         plan.add(wanted, units=units)
