@@ -60,6 +60,25 @@ def test_a_developer_explains_tries_submits_and_looks(ask: Ask, sqlite_site: Sit
     assert [row["id"] for row in ask(OPERATOR, "GET", "/jobs")["rows"]] == [job["id"]]
 
 
+def test_the_engine_is_chosen_and_the_sql_of_each_is_shown(
+    ask: Ask, sqlite_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = {
+        one["engine"]: one for one in ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": BY_REGION})["engines"]
+    }
+    assert '"地区"' in written["duckdb"]["stages"][0]["sql"]
+    assert "`地区`" in written["spark"]["stages"][0]["sql"]
+    job = {"title": "分布", "sql": BY_REGION, "engine": "duckdb"}
+    assert ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", job, expect=201)["plan"]["engine"] == "duckdb"
+    refused = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", job | {"engine": "spark"}, expect=409)
+    assert "spark-not-configured" in [reason["code"] for reason in refused["reasons"]]
+    ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", job | {"engine": "presto"}, expect=422)
+    assert cli.sql_explain(sqlite_site, ENTITLEMENT, BY_REGION) == 0
+    told = capsys.readouterr().out
+    assert "-- engine: duckdb" in told
+    assert "-- engine: spark" in told
+
+
 def test_a_refused_statement_names_column_operator_and_fix(ask: Ask, sqlite_site: Site) -> None:
     sql = "SELECT 企业名称, max(注册资本) FROM enterprise GROUP BY 企业名称"
     found = ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": sql})
@@ -104,6 +123,23 @@ def test_the_command_line_explains_and_submits_with_parameters(
     assert cli.sql_submit(sqlite_site, DEVELOPER, ENTITLEMENT, "区域", sql, given) == 0
     done = compute.run_job(sqlite_site, JobId(capsys.readouterr().out.strip()))
     assert (done.status.value, done.plan.parameters[0].value) == ("succeeded", "地区1")
+
+
+def test_the_page_of_the_console_takes_parameters_one_in_a_line(ask: Ask, sqlite_site: Site) -> None:
+    secret = parties.create_token(sqlite_site, DEVELOPER, label="page")[0]
+    sql = "SELECT count(*) AS n FROM enterprise WHERE 地区 <> $place AND 地区 <> ?"
+    with TestClient(create_app(sqlite_site), headers={"Authorization": f"Bearer {secret}"}) as page:
+        shown = page.get(f"{BASE}/sql")
+        assert 'name="parameters"' in shown.text
+        form = {"sql": sql, "parameters": "place: text(10) = 地区1\n1: text = 地区2", "title": "区域"}
+        told = page.post(f"{BASE}/explain", data=form)
+        assert "&#39;地区1&#39;" in told.text
+        odd = page.post(f"{BASE}/explain", data={**form, "parameters": "place text"})
+        assert "parameter-unreadable" in odd.text
+        done = page.post(f"{BASE}/jobs", data=form, follow_redirects=False)
+        assert done.status_code in {200, 204, 303}
+    jobs = ask(DEVELOPER, "GET", "/jobs")["rows"]
+    assert [p["value"] for p in jobs[0]["plan"]["parameters"]] == ["地区1", "地区2"]
 
 
 def test_a_verification_is_submitted(ask: Ask) -> None:
