@@ -205,6 +205,7 @@ REFUSED = [
     ("SELECT max(rank_int, 3) FROM people", {"construct-refused"}),
     ("SELECT count(*) FROM people GROUP BY median(rank_int)", {"aggregate-misplaced"}),
     ("SELECT string_agg(n, ',') OVER () FROM (SELECT count(*) AS n FROM people) AS s", {"construct-refused"}),
+    ("SELECT sum(d) OVER () FROM (SELECT group_text, min(rank_date) AS d FROM people GROUP BY group_text) AS s", {"function-arguments"}),
     ("SELECT sum(n) OVER (ORDER BY n ROWS BETWEEN n PRECEDING AND CURRENT ROW) FROM (SELECT count(*) AS n FROM people) AS s", {"construct-refused"}),
     ("SELECT count(*) FROM people p JOIN visits v USING (nothing)", {"column-unknown", "join-without-key"}),
     ("SELECT count(*) FROM people WHERE filter_int IN (filter_int)", {"construct-refused"}),

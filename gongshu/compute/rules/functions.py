@@ -252,6 +252,8 @@ WINDOWS: dict[type[exp.Expression], tuple[str, int, int]] = {
     exp.Median: ("median", 1, 1),
 }
 """Window functions: name, fewest and most arguments."""
+WINDOWS_OF_NUMBERS = frozenset({"sum", "avg", "stddev_samp", "stddev_pop", "var_samp", "var_pop"})
+"""The engine adds up nothing else."""
 WINDOWS_OF_A_ROW = frozenset({"lag", "lead", "first_value", "last_value", "nth_value", "min", "max", "sum"})
 """Windows that give a value of the type of their argument."""
 WINDOW_TYPES = dict.fromkeys(("row_number", "rank", "dense_rank", "ntile", "count"), DataType.INTEGER)

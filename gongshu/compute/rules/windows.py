@@ -17,6 +17,7 @@ from gongshu.catalog.types import DataType
 from gongshu.compute.rules import functions
 from gongshu.compute.rules.aggregates import aggregate, known_aggregate
 from gongshu.compute.rules.expressions import bind, handles, value
+from gongshu.compute.rules.functions import Family, family
 from gongshu.compute.rules.refusals import (
     AGGREGATE_MISPLACED,
     CONSTRUCT_REFUSED,
@@ -266,6 +267,10 @@ def _written(  # noqa: PLR0917 - the parts of a window
     )  # fmt: skip
     if not fewest <= len(made.arguments) <= most:
         findings.add(FUNCTION_ARGUMENTS, function=name.upper(), expected=f"{fewest} … {most}")
+        return poison(DataType.DECIMAL)
+    is_sum = name in functions.WINDOWS_OF_NUMBERS and bool(made.arguments)
+    if is_sum and family(made.arguments[0].data_type) not in {Family.NUMBER, "null"}:
+        findings.add(FUNCTION_ARGUMENTS, function=name.upper(), expected=Family.NUMBER)
         return poison(DataType.DECIMAL)
     if scope.is_on_rows or any(t.bases for t in made.terms):
         _check_rows(scope, made)
