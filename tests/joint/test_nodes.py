@@ -150,7 +150,7 @@ def test_a_worker_that_ends_before_the_peer_has_come_runs_again(nodes, sent):
 def test_a_peer_that_does_not_come_may_come_later(nodes):
     city, bank = nodes
     made, ours, theirs = agree(
-        city, bank, replace(COUNT, connect_seconds=2), city_half=city.half(), bank_half=bank.half()
+        city, bank, replace(COUNT, connect_seconds=15), city_half=city.half(), bank_half=bank.half()
     )
     alone = compute.run_job(bank.site, ours)
     assert (alone.status, alone.failure_code) == (JobStatus.FAILED, "joint-peer-absent")
