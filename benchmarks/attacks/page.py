@@ -27,6 +27,12 @@ TAIL = """
 Two accounts that collude are one attacker here: the ledger asks nobody who asks. `averaging` has nothing to average: answers are
 exact, and forms that mean the same give the same; it counts as a success when two of them differ.
 
+**Read with care.** The inferences learnt to read answers of thresholds alone: below the base rate they were misled by what the ledger
+withholds; an attacker who models the ledger may do better. *Membership is open*: a group that is withheld because it is nearly an
+earlier one tells that somebody stands between the two, and a set that is shown again under another condition tells that nobody
+does. Where it is a secret that a person is in the data at all, use noise. With forty targets one step is 2.5 points, and
+the error of a row about 8.
+
 ## What honest work gets
 
 Twelve tables of counts, sums and means by one or two columns, asked for one after the other beside each other.
