@@ -164,31 +164,42 @@ def _end(inside: int) -> None:
 def run_cell(cell: Cell) -> Ended:
     """Run a cell to its end, or to the first limit that it passes. Nothing of it runs any more when this returns."""
     deadline = time.monotonic() + cell.runtime_seconds_max
-    printed = bytearray()
-    with _started(cell) as (process, first), selectors.DefaultSelector() as waiting:
+    printed, is_open = bytearray(), True
+    with _started(cell) as (process, first), selectors.DefaultSelector() as waiting, _exit_of(process) as left:
         output = process.stdout
         if output is None:
             raise OSError("the cell has no output")
         os.set_blocking(output.fileno(), False)
-        waiting.register(output, selectors.EVENT_READ)
+        for source in (output.fileno(), left):
+            waiting.register(source, selectors.EVENT_READ)
         watch = _Watch(first, cell.memory_bytes_max)
         while True:
             waiting.select(WATCH_SECONDS)
-            chunk = output.read(CHUNK_BYTES)
+            chunk = output.read(CHUNK_BYTES) if is_open else None
             if chunk:
                 printed += chunk
             if len(printed) > cell.printed_bytes_max:
                 return Ended(-1, bytes(printed[: cell.printed_bytes_max]), PRINTED_EXCEEDED)
-            if chunk == b"" and process.poll() is None:  # it closed its output; it may still run
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(WATCH_SECONDS)
-            if chunk in {b"", None} and process.poll() is not None:
+            if chunk == b"":  # it closed its output; it may still run
+                waiting.unregister(output.fileno())
+                is_open = False
+            if not chunk and process.poll() is not None:
                 return _ended(process.returncode, output.read() or b"", printed, cell)
             if time.monotonic() > deadline:
                 return Ended(-1, bytes(printed), RUNTIME_EXCEEDED)
             exceeded = watch.exceeded()
             if exceeded:
                 return Ended(-1, bytes(printed), exceeded)
+
+
+@contextlib.contextmanager
+def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
+    """Give a descriptor that can be read when the process has ended: no polling in between."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _ended(code: int, rest: bytes, printed: bytearray, cell: Cell) -> Ended:
