@@ -17,7 +17,8 @@ Measured on {day} with seed {seed}, {residents} synthetic residents in the manne
 
 (`GONGSHU_ATTACK_QUERIES=5000` lets the linear programs ask for 5 000 sums; here {queries}.) *Success* is how often the attacker
 names a target's secret value; the *base rate* is the best that naming one value for all of the
-targets can do; *points* is the difference. `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them and depends on nothing.
+targets can do; *points* is the difference. `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them
+and depends on nothing.
 
 | attack | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
 | --- | --- | --- | --- | --- | --- | --- | --- |
