@@ -22,7 +22,7 @@ from gongshu.grants.types import (
     Right,
 )
 from gongshu.parties.types import Party
-from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds, Use
+from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, Protection, ResourcePolicy, Thresholds, Use
 from gongshu.scenarios import rules
 from gongshu.scenarios.types import (
     Entitlement,
@@ -178,7 +178,9 @@ def test_one_instant_has_one_form():
 def test_the_criteria_are_those_of_the_parameters():
     assert CRITERIA == {"public_value": 25, "necessity": 25, "safety": 20, "feasibility": 15, "demand": 15}
     assert sum(CRITERIA.values()) == 100
-    assert rules.thresholds_of(load_parameters(), date(2026, 3, 2)) == Thresholds(10, 10, 2, 90)
+    day, parameters = date(2026, 3, 2), load_parameters()
+    assert rules.protection_of(parameters, day) == Protection()
+    assert rules.thresholds_of(parameters, day, Protection()) == Thresholds(10, 10, 2, 90)
 
 
 def decide_score(scenario, *, points=POINTS, reasons=REASONS, conflicts=(), assessor="p9"):

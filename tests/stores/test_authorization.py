@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -23,7 +24,15 @@ from gongshu.grants.types import (
 )
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
-from gongshu.policies.types import Use
+from gongshu.policies.types import (
+    Clamp,
+    ContributionBounds,
+    Noise,
+    NoiseMechanism,
+    Protection,
+    Rounding,
+    Use,
+)
 from gongshu.registry import service as registry
 from gongshu.registry.types import CancellationGround, RegistrationStatus
 from gongshu.scenarios import service as scenarios
@@ -335,6 +344,21 @@ def test_an_approved_scenario_becomes_an_entitlement_narrower_than_the_grant(sit
         assert scenarios.entitlement_in(tx, entitlement.id) == entitlement
     free = way.entitle(site, actors, grant, product_class=ProductClass.PUBLIC, purpose="public_service")
     assert free.price.ceiling_minor == 0
+
+
+def test_an_approval_states_what_is_demanded_beside_the_thresholds(site, actors, grant):
+    filed = scenarios.apply(site, actors["operator"], terms=way.scenario_terms(grant, site.now()))
+    for number in (1, 2, 3):
+        way.score(site, actors, filed, number)
+    approve = partial(scenarios.decide, site, actors["agency"], filed.id, approves=True)
+    noise = Noise(NoiseMechanism.LAPLACE, 500, 1000, 5000, 5000, (Clamp(way.RESOURCE, "code", 0, 9),))
+    wrong = Protection(rounding=Rounding(1), noise=noise)
+    assert codes_of(lambda: approve(protection=wrong)) == [
+        "rounding-wrong", "noise-beside-rounding", "noise-without-bounds", "clamp-wrong",
+    ]  # fmt: skip
+    made = approve(protection=Protection(ContributionBounds(2, 3), Rounding(5, redact_max=7)))
+    assert made.thresholds.protection == Protection(ContributionBounds(2, 3), Rounding(5, redact_max=7))
+    assert scenarios.get_entitlement(site, actors["developer"], made.id) == made
 
 
 def test_asking_beyond_the_grant_is_refused_by_name(site, actors, grant):
