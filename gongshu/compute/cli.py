@@ -13,7 +13,7 @@ from gongshu.base.ids import EntitlementId
 from gongshu.base.site import Site
 from gongshu.compute import service
 from gongshu.compute.service import JointHalf, JointTerms
-from gongshu.compute.types import Explanation, Job, JobProgress, JobStatus, JointAgreement, JointStatus
+from gongshu.compute.types import Engine, Explanation, Job, JobProgress, JobStatus, JointAgreement, JointStatus
 
 
 def _told(found: Explanation) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def sql_explain(
 
 
 def sql_submit(  # noqa: PLR0917 - what is submitted
-    site: Site, actor: Actor, entitlement_id: str, title: str, sql: str, parameters: tuple[str, ...]
+    site: Site, actor: Actor, entitlement_id: str, title: str, sql: str, parameters: tuple[str, ...], engine: str = ""
 ) -> int:  # fmt: skip
-    """Submit a statement to be run on real data and print the id of the job."""
-    given = service.read_parameters(parameters).value_or_raise()
-    print(service.submit_sql(site, actor, EntitlementId(entitlement_id), title, sql, parameters=given).id)
+    """Submit a statement to be run on real data and print the id of the job. Without ``engine`` the amount of data decides."""
+    given, chosen = service.read_parameters(parameters).value_or_raise(), Engine(engine) if engine else None
+    print(service.submit_sql(site, actor, EntitlementId(entitlement_id), title, sql, chosen, given).id)
     return 0
 
 

@@ -96,7 +96,7 @@ def _sql_submit(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.compute import cli as compute_cli  # noqa: PLC0415
 
     sql = args.sql if args.sql != "-" else sys.stdin.read()
-    return compute_cli.sql_submit(*acting(settings), args.entitlement, args.title, sql, tuple(args.param))
+    return compute_cli.sql_submit(*acting(settings), args.entitlement, args.title, sql, tuple(args.param), args.engine)
 
 
 def _token(settings: Settings, args: argparse.Namespace) -> int:
@@ -158,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("entitlement", help="id of the entitlement")
     submit.add_argument("sql", help="the statement, or - for standard input")
     submit.add_argument("--title", required=True, help="title of the job")
+    submit.add_argument("--engine", choices=("duckdb", "spark"), default="", help="default: by the amount of data")
     submit.set_defaults(run=_sql_submit)
     for part in (explain, submit):
         part.add_argument(

@@ -77,6 +77,8 @@ def test_the_engine_is_chosen_and_the_sql_of_each_is_shown(
     told = capsys.readouterr().out
     assert "-- engine: duckdb" in told
     assert "-- engine: spark" in told
+    assert cli.sql_submit(sqlite_site, DEVELOPER, ENTITLEMENT, "分布", BY_REGION, (), "duckdb") == 0
+    capsys.readouterr()
 
 
 def test_a_refused_statement_names_column_operator_and_fix(ask: Ask, sqlite_site: Site) -> None:
