@@ -98,7 +98,8 @@ def find_faults(root: Path = ROOT) -> list[str]:
         if dev.get(name) != version
     ]
     faults += unmet_by_installed(dev)
-    alone = ("requirements-job", "requirements-joint", "requirements-spark-cluster")  # environments of their own: they agree with nobody
+    # Environments of their own: they agree with nobody.
+    alone = ("requirements-job", "requirements-joint", "requirements-spark-cluster")
     for name in alone:
         faults += unmet(read_requirements(root / f"{name}.in"), read_pins(root / f"{name}.lock"), f"{name}.lock")
     for name in ("requirements.lock", "requirements-dev.lock", *(f"{one}.lock" for one in alone)):
