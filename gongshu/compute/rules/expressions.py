@@ -399,6 +399,7 @@ def _difference(scope: Scope, node: exp.Expression) -> Term:
             FUNCTION_ARGUMENTS, function="DATE_DIFF", expected=", ".join(sorted(functions.ROUNDINGS))
         )
         return poison(DataType.INTEGER)
+    early, late = alike((early, late))  # a date that is no point in time is missing, and fails nothing
     emit = lambda: call("date_diff", exp.Literal.string(unit), early.emit(Form.VALUE), late.emit(Form.VALUE))  # noqa: E731
     return days_between(late, early) if unit == "day" else derive(
         "date_diff", (late, early), data_type=DataType.INTEGER, emit=emit, extra=(unit,)
