@@ -78,6 +78,7 @@ def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
     }  # fmt: skip
     try:
         with duckdb.connect(":memory:", config=options) as engine:
+            engine.execute("SET enable_progress_bar = false")
             yield engine
     except duckdb.OutOfMemoryException:
         raise MemoryError from None
