@@ -7,6 +7,7 @@ and measurements use ``running_cluster``. Everything listens on 127.0.0.1 on fre
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ WORKERS = 2
 START_SECONDS = 120
 STOP_SECONDS = 20
 HOST = "127.0.0.1"
+PR_SET_PDEATHSIG = 1
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 LOGGING = """
 rootLogger.level = info
@@ -62,6 +64,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def die_with_parent() -> None:
+    """Ask the kernel to end this process with the one that started it, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Part:
     """One process of the cluster. ``wait_for`` returns when it says that it is ready."""
 
@@ -72,6 +79,7 @@ class Part:
         self._process = subprocess.Popen(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of the kernel, no lock is taken
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
         self._reader.start()

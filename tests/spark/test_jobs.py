@@ -73,6 +73,7 @@ def test_masks_and_row_filters_are_applied_before_spark_reads(connected: Site) -
     assert all("*" in str(row[0]) for row in rows[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", Engine)
 def test_the_ledger_of_released_groups_holds_across_engines(connected: Site, first: Engine) -> None:
     settle(connected)
