@@ -140,7 +140,10 @@ CONSTRUCTS = (
         (
             "SELECT avg(n) FROM (SELECT group_join_text, sum(total_int) AS n FROM patients GROUP BY group_join_text)",
         ),
-        ("SELECT group_join_text, sum(total_int) FROM patients GROUP BY group_join_text", "SELECT avg(n) FROM (SELECT sum(total_int) AS n FROM people GROUP BY join_compare_text)"),
+        (
+            "SELECT group_join_text, sum(total_int) FROM patients GROUP BY group_join_text",
+            "SELECT avg(n) FROM (SELECT sum(total_int) AS n FROM people GROUP BY join_compare_text)",
+        ),
     ),
     Construct(
         "ROLLUP, CUBE, GROUPING SETS",

@@ -162,9 +162,9 @@ def decide_dispute(site: Here, actor: By, dispute_id: str, body: Settlement) -> 
 @router.get(
     "/statements/{statement_id}/adjustments", openapi_extra={"x-permission": Permission.READ_BILLING_VIEW.value}
 )
-def list_adjustments(site: Here, actor: By, statement_id: StatementId) -> list[Adjustment]:
+def list_adjustments(site: Here, actor: By, page: Asked, statement_id: StatementId) -> Page[Adjustment]:
     """List the adjusting entries of a statement."""
-    return list(service.list_adjustments(site, actor, statement_id))
+    return service.list_adjustments(site, actor, statement_id, page)
 
 
 @router.post(
@@ -177,9 +177,9 @@ def adjust(site: Here, actor: By, statement_id: StatementId, body: NewAdjustment
 
 
 @router.get("/contracts/{contract_id}/packs", openapi_extra={"x-permission": Permission.READ_CONTRACT_VIEW.value})
-def list_packs(site: Here, actor: By, contract_id: ContractId) -> list[PackUse]:
+def list_packs(site: Here, actor: By, page: Asked, contract_id: ContractId) -> Page[PackUse]:
     """List the prepaid packs bought under a contract."""
-    return list(service.list_packs(site, actor, contract_id))
+    return service.list_packs(site, actor, contract_id, page)
 
 
 @router.post(

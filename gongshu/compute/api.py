@@ -350,9 +350,9 @@ def job_lineage(site: Here, actor: By, job_id: str) -> dict[str, Any]:
     "/entitlements/{entitlement_id}/derived-relations",
     openapi_extra={"x-permission": Permission.DEVELOP_SQL_EXPLAIN.value},
 )
-def list_derived(site: Here, actor: By, entitlement_id: str) -> list[DerivedRelation]:
+def list_derived(site: Here, actor: By, page: Asked, entitlement_id: str) -> Page[DerivedRelation]:
     """Return the queries with names that statements of the entitlement can read like relations."""
-    return list(service.list_derived(site, actor, EntitlementId(entitlement_id)))
+    return service.list_derived(site, actor, EntitlementId(entitlement_id), page)
 
 
 @router.post(

@@ -1,9 +1,19 @@
 """The table of jobs. It holds code, names, digests and counts; no row and no value."""
 
 from gongshu.base.ids import EntitlementId, GrantId, JobId
+from gongshu.base.paging import Page, PageRequest
 from gongshu.base.site import Transaction
 from gongshu.base.tables import SHORT_CHARS_MAX, Documents, never_negative, short
-from gongshu.compute.types import BudgetCharge, DerivedRelation, Job, JobKind, JobProgress, JobStatus, JointAgreement, PrivacyBudget
+from gongshu.compute.types import (
+    BudgetCharge,
+    DerivedRelation,
+    Job,
+    JobKind,
+    JobProgress,
+    JobStatus,
+    JointAgreement,
+    PrivacyBudget,
+)
 
 JOBS: Documents[Job] = Documents(
     "job", Job, short("developer"), short("operator"), short("entitlement"), short("grant"), short("status"),
@@ -59,6 +69,11 @@ def waiting(tx: Transaction) -> tuple[JobId, ...]:
 def derived_under(tx: Transaction, entitlement_id: EntitlementId) -> tuple[DerivedRelation, ...]:
     """Return the derived relations of an entitlement, oldest first."""
     return DERIVED.all(tx, entitlement=entitlement_id, state="in_use")
+
+
+def derived_page(tx: Transaction, entitlement_id: EntitlementId, page: PageRequest) -> Page[DerivedRelation]:
+    """Return one page of the derived relations of an entitlement, oldest first."""
+    return DERIVED.page(tx, page, newest_first=False, entitlement=entitlement_id, state="in_use")
 
 
 def waiting_joint(tx: Transaction) -> frozenset[JobId]:

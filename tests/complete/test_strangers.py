@@ -43,7 +43,7 @@ about_objects = pytest.mark.parametrize("operation", ABOUT_OBJECTS, ids=lambda o
 
 def test_every_kind_of_object_has_an_example(lived_in: "tuple[Town, dict[str, str]]") -> None:
     wanted = {name for one in ABOUT_OBJECTS for name in re.findall(r"{(\w+_id)}", one.path)}
-    assert wanted - set(lived_in[1]) == {"object_id", "statement_id", "token_id"} & wanted
+    assert wanted - set(lived_in[1]) == {"dispute_id", "object_id", "statement_id", "token_id"} & wanted
 
 
 @about_objects

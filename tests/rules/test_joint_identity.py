@@ -29,7 +29,8 @@ def test_what_is_no_signature_is_none(signature):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no certificate", OURS + OURS, OURS + " ", OURS[:-30], "é" + OURS, OURS.replace("CERT", "TREC"), "x" * 9_999]
+    "text",
+    ["", "no certificate", OURS + OURS, OURS + " ", OURS[:-30], "é" + OURS, OURS.replace("CERT", "TREC"), "x" * 9_999],
 )
 def test_what_is_not_exactly_one_certificate_of_ours_has_no_fingerprint(text):
     assert identity.fingerprint(text) == ""

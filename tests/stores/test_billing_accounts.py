@@ -58,7 +58,7 @@ def test_a_pack_is_billed_when_bought_and_its_calls_are_free_until_it_is_empty(s
     assert lines(april) == [(LineKind.PREPAID, 8), (LineKind.USAGE, 2)]
     assert april.charge.billed_cost_minor == 1_000
     assert billing.create_statement(site, OPERATOR, contract.id, APRIL) == april
-    assert billing.list_packs(site, BANK, contract.id) == (bought,)
+    assert billing.list_packs(site, BANK, contract.id).rows == (bought,)
 
 
 def test_only_the_consumer_buys_a_pack_that_the_price_has(site, sold):
@@ -66,7 +66,7 @@ def test_only_the_consumer_buys_a_pack_that_the_price_has(site, sold):
     assert refusal(lambda: billing.buy_pack(site, BANK, contract.id, 2)) == ["pack-unknown"]
     assert refusal(lambda: billing.buy_pack(site, STRANGER, contract.id, 1)) == ["not-found"]
     assert refusal(lambda: billing.buy_pack(site, OPERATOR, contract.id, 1)) == ["permission-missing"]
-    assert billing.list_packs(site, BANK, contract.id) == ()
+    assert billing.list_packs(site, BANK, contract.id).rows == ()
 
 
 def test_fee_included_calls_volume_tiers_and_cap_meet_in_one_month(site, sold):
@@ -162,7 +162,7 @@ def test_an_accepted_dispute_becomes_an_entry_beside_the_statement(site, billed)
     assert (decided.status, entry.amount_minor) == (DisputeStatus.ACCEPTED, -1_500)
     assert sum(share.amount_minor for share in entry.shares) == -1_500
     assert billing.get_statement(site, BANK, statement.id) == statement
-    assert billing.list_adjustments(site, BANK, statement.id) == (entry,)
+    assert billing.list_adjustments(site, BANK, statement.id).rows == (entry,)
     totals = billing.totals(site, OPERATOR)
     assert totals.billed_cost_minor == statement.charge.billed_cost_minor - 1_500
     assert sum(share.amount_minor for share in totals.shares) == totals.billed_cost_minor

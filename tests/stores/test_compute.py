@@ -334,9 +334,9 @@ def test_a_derived_relation_is_read_by_later_statements_until_it_is_dropped(site
     sql = "SELECT 地区 AS r, 注册资本 AS c FROM enterprise WHERE 状态 = '存续'"
     made = compute.create_derived(site, DEVELOPER, ENTITLEMENT, "living", sql)
     assert [column.name for column in made.columns] == ["r", "c"]
-    assert compute.list_derived(site, DEVELOPER, ENTITLEMENT) == (made,)
+    assert compute.list_derived(site, DEVELOPER, ENTITLEMENT).rows == (made,)
     statement = "SELECT r, count(*) AS n, sum(c) AS s FROM living GROUP BY r ORDER BY r"
-    plain = f"SELECT r, count(*) AS n, sum(c) AS s FROM ({sql}) AS l GROUP BY r ORDER BY r"  # noqa: S608 - our own text
+    plain = f"SELECT r, count(*) AS n, sum(c) AS s FROM ({sql}) AS l GROUP BY r ORDER BY r"
     results = [compute.run_job(site, submit(site, text).id) for text in (statement, plain)]
     first, second = (parquet_rows(compute.output_folder(site, job) / "result.parquet") for job in results)
     assert first == second

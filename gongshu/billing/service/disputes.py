@@ -195,14 +195,16 @@ def list_disputes(site: Site, actor: Actor, page: PageRequest = FIRST_PAGE, *, s
         )  # fmt: skip
 
 
-def list_adjustments(site: Site, actor: Actor, statement_id: StatementId) -> tuple[Adjustment, ...]:
-    """Return the adjusting entries of a statement that the actor may read, oldest first."""
+def list_adjustments(
+    site: Site, actor: Actor, statement_id: StatementId, page: PageRequest = FIRST_PAGE
+) -> Page[Adjustment]:  # fmt: skip
+    """Return the adjusting entries of a statement that the actor may read, newest first."""
     access.require(actor, Permission.READ_BILLING_VIEW)
     with site.db.reading() as tx:
         statement = store.STATEMENTS.find(tx, statement_id)
         if statement is None or not statements.sees(actor, statement):
             raise Refused((NOT_FOUND.because(kind="statement", id=statement_id),))
-        return store.ADJUSTMENTS.all(tx, statement=statement_id)
+        return store.ADJUSTMENTS.page(tx, page, statement=statement_id)
 
 
 def confirmation_of(site: Site, actor: Actor, statement_id: StatementId) -> Confirmation | None:

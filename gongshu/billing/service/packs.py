@@ -5,6 +5,7 @@ from gongshu.access.types import Actor, Permission
 from gongshu.audit import service as audit
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Permitted
 from gongshu.base.ids import ContractId
+from gongshu.base.paging import FIRST_PAGE, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.billing import store
 from gongshu.billing.rules import packs as rules
@@ -33,8 +34,8 @@ def buy_pack(site: Site, actor: Actor, contract_id: ContractId, number: int) -> 
     return decision.value_or_raise()
 
 
-def list_packs(site: Site, actor: Actor, contract_id: ContractId) -> tuple[PackUse, ...]:
-    """Return the packs bought under a contract that the actor may read, oldest first."""
+def list_packs(site: Site, actor: Actor, contract_id: ContractId, page: PageRequest = FIRST_PAGE) -> Page[PackUse]:
+    """Return the packs bought under a contract that the actor may read, newest first."""
     contract = products.get_contract(site, actor, contract_id)
     with site.db.reading() as tx:
-        return store.PACKS.all(tx, contract=contract.id)
+        return store.PACKS.page(tx, page, contract=contract.id)

@@ -9,13 +9,15 @@ from gongshu.audit import service as audit
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Permitted
 from gongshu.base.digest import sha256_hex
 from gongshu.base.ids import EntitlementId
+from gongshu.base.paging import Page, PageRequest
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
-from gongshu.compute.rules.derived import decide_derived, decide_drop
+from gongshu.compute.rules.derived import DERIVED_MAX, decide_derived, decide_drop
 from gongshu.compute.service.governing import Governed, find_entitlement_in, govern_in, named, unknown
 from gongshu.compute.types import DerivedRelation
 
 SQL_CHARACTERS_MAX = 20_000
+EVERY = PageRequest(DERIVED_MAX)
 
 
 def create_derived(site: Site, actor: Actor, entitlement_id: EntitlementId, name: str, sql: str) -> DerivedRelation:
@@ -66,13 +68,15 @@ def drop_derived(site: Site, actor: Actor, entitlement_id: EntitlementId, name: 
     return decision.value_or_raise()
 
 
-def list_derived(site: Site, actor: Actor, entitlement_id: EntitlementId) -> tuple[DerivedRelation, ...]:
+def list_derived(
+    site: Site, actor: Actor, entitlement_id: EntitlementId, page: PageRequest = EVERY
+) -> Page[DerivedRelation]:  # fmt: skip
     """Return the derived relations of an entitlement of the actor's, oldest first. There are at most ``DERIVED_MAX``."""
     access.require(actor, Permission.DEVELOP_SQL_EXPLAIN)
     with site.db.reading() as tx:
         if find_entitlement_in(tx, actor, entitlement_id) is None:
             unknown(entitlement_id).value_or_raise()
-        return store.derived_under(tx, entitlement_id)
+        return store.derived_page(tx, entitlement_id, page)
 
 
 def _decide_in(

@@ -123,7 +123,9 @@ def write_synthetic(
 
 def _run(site: Site, query: GovernedQuery, governed: Governed, sketches: Sketches, place: Path) -> Rows:
     given = write_synthetic(site, governed, query.projections, sketches, place)
-    run = sandbox.Run(given, place / "outbox", ("result.parquet",), jobs.SYNTHETIC_LIMITS, written.PLAN_OPERATORS, place / "kept")
+    run = sandbox.Run(
+        given, place / "outbox", ("result.parquet",), jobs.SYNTHETIC_LIMITS, written.PLAN_OPERATORS, place / "kept"
+    )
     outcome = sandbox.run_engine(query, run)
     if outcome.code:
         failed = Denied((jobs.TRIAL_FAILED.because(failure=outcome.code),))

@@ -72,7 +72,7 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
         usage=_usage(request, contract) if was_performed else None,
         calls=delivery.list_calls(site, actor, contract_id, PageRequest(limit=CALLS_SHOWN)).rows if sees_calls else (),
         statements=billing.list_statements(site, actor, EVERY, contract_id=contract_id).rows if may_bill else None,
-        month=site.today().strftime("%Y-%m"), packs=billing.list_packs(site, actor, contract_id),
+        month=site.today().strftime("%Y-%m"), packs=billing.list_packs(site, actor, contract_id, EVERY).rows,
     )  # fmt: skip
 
 

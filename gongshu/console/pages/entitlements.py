@@ -46,7 +46,7 @@ def show_editor(request: Request, entitlement_id: EntitlementId) -> Response:
     entitlement = scenarios.get_entitlement(site_of(request), actor_of(request), entitlement_id)
     return page(
         request, "sql.html", entitlement=entitlement, uses=tuple(Use), examples=examples_for(entitlement),
-        derived=compute.list_derived(site_of(request), actor_of(request), entitlement_id),
+        derived=compute.list_derived(site_of(request), actor_of(request), entitlement_id).rows,
         engines=tuple(Engine) if site_of(request).spark else (),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gongshu.base.ids import ContractId, StatementId
-from gongshu.base.paging import PageRequest
+from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.billing import service as billing
 from gongshu.billing.types import DisputeStatus
 from gongshu.console.forms import Filled
@@ -42,7 +42,7 @@ def show_statement(request: Request, statement_id: StatementId) -> Response:
     return page(
         request, "statement.html", statement=statement,
         disputes=billing.list_disputes(site_of(request), actor_of(request), statement_id=statement_id).rows,
-        adjustments=billing.list_adjustments(site_of(request), actor_of(request), statement_id),
+        adjustments=billing.list_adjustments(site_of(request), actor_of(request), statement_id, PageRequest(PAGE_ROWS_MAX)).rows,
         confirmation=billing.confirmation_of(site_of(request), actor_of(request), statement_id),
         stream=split_flow(statement, translate(request), party_names(request)) if statement.shares else None,
     )  # fmt: skip
