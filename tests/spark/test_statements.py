@@ -32,9 +32,14 @@ def statements() -> Iterator[tuple[str, str, tuple[Relation, ...]]]:
         assert spec.loader is not None
         table = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(table)
-        relations = getattr(table, "ALL", getattr(table, "RELATIONS", RELATIONS))
+        named = [value if isinstance(value, tuple) else (value,) for value in (RELATIONS, *vars(table).values())]
+        relations = tuple({r.name: r for values in named for r in values if isinstance(r, Relation)}.values())
         for case in table.ACCEPTED:
-            yield path.stem, case if isinstance(case, str) else case[0], relations
+            sql = case if isinstance(case, str) else case[0]
+            if isinstance(
+                decide_query(relations, THRESHOLDS, sql), Permitted
+            ):  # with parameters it is another statement
+                yield path.stem, sql, relations
 
 
 CASES = [
