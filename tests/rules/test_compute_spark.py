@@ -16,7 +16,7 @@ from tests.governed import RELATIONS, THRESHOLDS, permitted
 from tests.rules.test_compute_gate import ACCEPTED
 
 KNOWN = frozenset({
-    "abs", "aggregate", "array", "array_compact", "array_contains", "array_distinct", "array_size", "avg", "btrim", "ceil", "char",
+    "abs", "aggregate", "any_value", "array", "bool_or", "array_compact", "array_contains", "array_distinct", "array_size", "avg", "btrim", "ceil", "char",
     "coalesce", "collect_list", "collect_set", "concat_ws", "contains", "corr", "count", "count_if", "covar_pop", "covar_samp",
     "cume_dist", "date_format", "date_trunc", "datediff", "day", "dayofweek", "dayofyear", "dense_rank", "endswith", "exp",
     "first_value", "flatten", "floor", "get", "greatest", "hour", "instr", "lag", "last_day", "last_value", "lead", "least", "left",

@@ -14,10 +14,10 @@ from tests.compared import Comparison
 from tests.governed import RELATIONS, THRESHOLDS, open_engine
 
 TABLES = sorted((Path(__file__).parents[1] / "rules").glob("test_*.py"))
-UNWRITABLE = {
-    "SELECT count(*) FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.join_compare_text = p.join_compare_text AND join_int IN (SELECT q.join_int FROM people q WHERE filter_flag))",
-}  # fmt: skip
-"""Accepted statements that have no form in Spark."""
+UNWRITABLE = frozenset({
+    "EXISTS (… EXISTS (…))", "DISTINCT … on", "ORDER", "MODE", "FIRST", "ARGMAX", "GROUPCONCAT", "ANONYMOUS", "HISTOGRAM",
+})  # fmt: skip
+"""Constructs of accepted statements that have no form in Spark: they are refused there by name."""
 SHARE = 40
 """One statement in so many also runs in ``make test``."""
 
@@ -54,8 +54,9 @@ def test_an_accepted_statement_has_the_same_answer(
 ) -> None:
     decision = decide_query(relations, THRESHOLDS, sql)
     assert isinstance(decision, Permitted), sql
-    if sql in UNWRITABLE:
-        assert [reason.code for reason in decide_spark(decision.value, relations).reasons] == ["spark-unwritable"]
+    for reason in decide_spark(decision.value, relations).reasons:
+        assert reason.code == "spark-unwritable"
+        assert dict(reason.facts)["construct"] in UNWRITABLE
         return
     used = {projection.relation for projection in decision.value.projections}
     with open_engine(relations=tuple(r for r in relations if r.name in used)) as engine:

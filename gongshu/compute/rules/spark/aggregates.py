@@ -26,7 +26,7 @@ Over = Callable[[exp.Expression], exp.Expression]
 AGGREGATES = {
     kind: known.name for kind, known in allowed.AGGREGATES.items() if known.kind is not AggregateClass.LISTING
 }
-AGGREGATES |= {exp.ArgMin: "arg_min", exp.ArrayAgg: "list"}
+AGGREGATES |= {exp.ArgMin: "arg_min", exp.ArrayAgg: "list", exp.AnyValue: "any_value", exp.LogicalOr: "bool_or"}
 NOT_A_NUMBER = frozenset({"corr", "regr_slope"})
 """Of groups without spread DuckDB says that this is no number, where Spark says NULL."""
 UNORDERED = frozenset(
@@ -43,6 +43,11 @@ def _aggregate(scope: Scope, node: exp.Expression) -> Written:
     return aggregate(scope, node, None)
 
 
+@handles(exp.IgnoreNulls)
+def _ignoring(scope: Scope, node: exp.Expression) -> Written:
+    return aggregate(scope, node, None)
+
+
 @handles(exp.Filter)
 def _filtered(scope: Scope, node: exp.Expression) -> Written:
     only(node, "this", "expression")
@@ -52,6 +57,8 @@ def _filtered(scope: Scope, node: exp.Expression) -> Written:
 
 def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -> Written:
     """Write an aggregate, over the rows where ``test`` holds."""
+    if isinstance(node, exp.IgnoreNulls) and isinstance(node.this, exp.AnyValue):
+        node = node.this
     name = AGGREGATES.get(type(node))
     if name is None:
         raise UnwritableError(type(node).__name__.upper())
@@ -71,6 +78,10 @@ def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -
         if node.args.get("count") is not None:
             size = node.args["count"].copy()
             return Written(over(call(f"{name}_by", scope.again(given.node), given.node, size)), Kind.LIST)
+        return Written(over(call(name, given.node)), given.kind)
+    if name == "any_value":  # the first that is there
+        return Written(over(call(name, given.node, exp.Boolean(this=True))), given.kind)
+    if name == "bool_or":
         return Written(over(call(name, given.node)), given.kind)
     if name == "arg_min":
         by = write(scope, node.expression)
