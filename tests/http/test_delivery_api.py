@@ -51,7 +51,7 @@ def ask(sqlite_site: Site, contract: Contract) -> Iterator[Ask]:
 def test_a_consumer_makes_lists_and_revokes_its_keys(ask, contract):
     made = ask(BANK, "POST", f"/contracts/{contract.id}/keys", expect=201)
     assert made["secret"].startswith("gsk_")
-    assert set(made["key"]) == {"id", "contract", "created_at", "revoked_at"}
+    assert set(made["key"]) == {"id", "contract", "created_at", "kind", "revoked_at"}
     assert [row["id"] for row in ask(BANK, "GET", f"/contracts/{contract.id}/keys")["rows"]] == [made["key"]["id"]]
     assert ask(BANK, "POST", f"/keys/{made['key']['id']}/revoke")["revoked_at"]
     again = ask(BANK, "POST", f"/keys/{made['key']['id']}/revoke", expect=409)
