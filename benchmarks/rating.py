@@ -20,6 +20,7 @@ from gongshu.base.tables import METADATA
 from gongshu.billing import service as billing
 from gongshu.metering import store as metering_store
 from gongshu.metering.adapters import tables
+from gongshu.metering.adapters.segments import sha256_of_file
 from gongshu.metering.types import CollectedCount, UsageCount, UsageTable
 from gongshu.products import store as products_store
 from gongshu.products.types import Contract, Pricing
@@ -96,7 +97,7 @@ def _rate(records: int) -> tuple[float, float]:
                 name = f"g1-202603-{number + 1:08d}"
                 path = tables.table_path(usage, name)
                 _write(path, contracts, number, PER_TABLE, records)
-                digest = tables.sha256_of_table(path)
+                digest = sha256_of_file(path)
                 metering_store.TABLES.add(tx, UsageTable(name, digest, "2026-03"))
                 for contract in contracts:
                     count = UsageCount(contract.id, Ref("segment", name, digest), 0, {})

@@ -15,8 +15,6 @@ from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted,
 from gongshu.compute.types import VerificationDefinition
 from gongshu.delivery.types import ApiKey, SnapshotContract, SnapshotHead
 from gongshu.metering.types import ANSWERED, ResultCode
-from gongshu.policies import service as policies
-from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import Contract, ContractStatus
 
 KEYS_PER_CONTRACT_MAX = 20
@@ -326,20 +324,6 @@ def field_reasons(fields: dict[str, str], definition: VerificationDefinition) ->
         named = ", ".join(field.name for field in definition.fields)
         reasons.append(CALL_FIELDS_UNKNOWN.because(count=unknown, fields=named))
     return tuple(reasons)
-
-
-def count_reason(policy: UsagePolicy, so_far: int, today: int) -> Reason | None:
-    """Return which of a contract's counts is used up, or ``None``."""
-    if so_far >= policy.calls_max:
-        return policies.CALLS_USED_UP.because(limit=policy.calls_max)
-    if today >= policy.calls_per_day_max:
-        return policies.CALLS_USED_UP_TODAY.because(limit=policy.calls_per_day_max)
-    return None
-
-
-def fields_not_agreed(count: int, policy: UsagePolicy) -> Reason:
-    """Return the reason against fields beyond those agreed. Names that were sent are not repeated."""
-    return policies.FIELDS_NOT_AGREED.because(count=count, fields=", ".join(policy.fields))
 
 
 def request_id_reason(request_id: str) -> Reason | None:

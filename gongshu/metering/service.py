@@ -176,7 +176,7 @@ def count_spans(
     paths = []
     for table in known:
         path = tables.table_path(usage_folder(site.home, table.id.split("-")[0]), table.id)
-        rules.decide_reread(Ref("segment", table.id, table.sha256), tables.sha256_of_table(path)).value_or_raise()
+        rules.decide_reread(Ref("segment", table.id, table.sha256), segments.sha256_of_file(path)).value_or_raise()
         paths.append(path)
     return tables.count_spans(paths, bounds, contract_id or "")
 

@@ -4,10 +4,9 @@ from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mas
 from gongshu.policies.rules.protection import NoiseLimits, decide_protection
 from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
 from gongshu.policies.rules.usage import (
-    CALLS_USED_UP,
-    CALLS_USED_UP_TODAY,
-    FIELDS_NOT_AGREED,
+    count_reasons,
     decide_usage,
+    field_reason,
     hours_text,
     usage_policy_fault,
 )
@@ -27,9 +26,6 @@ from gongshu.policies.rules.uses import (
 
 __all__ = [
     "ALL_USES",
-    "CALLS_USED_UP",
-    "CALLS_USED_UP_TODAY",
-    "FIELDS_NOT_AGREED",
     "MASKS",
     "PSEUDONYM_TABLE",
     "NoiseLimits",
@@ -37,11 +33,13 @@ __all__ = [
     "cipher_key",
     "closed",
     "combine",
+    "count_reasons",
     "decide_protection",
     "decide_usage",
     "default_policy",
     "default_uses",
     "excess",
+    "field_reason",
     "hours_text",
     "is_no_wider",
     "mask_fault",

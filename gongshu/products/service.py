@@ -356,8 +356,7 @@ def contracts_of_in(tx: Transaction, operator: PartyId) -> tuple[Contract, ...]:
 
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:
     """Whether calls under ``contract`` are served now: contract, product, entitlement and grant are all asked."""
-    product = store.PRODUCTS.get(tx, contract.terms.product_id)
-    return rules.decide_serve(contract, _standing_in(tx, product, site.now()))
+    return decide_serve(contract, standings_in(tx, site)(contract))
 
 
 def standings_in(tx: Transaction, site: Site) -> Callable[[Contract], Standing]:

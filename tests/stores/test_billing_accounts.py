@@ -11,7 +11,7 @@ from gongshu.base.money import Tier
 from gongshu.base.paging import PageRequest
 from gongshu.billing import service as billing
 from gongshu.billing.types import DisputeStatus, LineKind
-from gongshu.metering import service as metering
+from gongshu.metering.adapters.segments import sha256_of_file
 from gongshu.metering.types import ResultCode
 from gongshu.products.types import Pack, PriceStage, Pricing, TierMethod
 from tests import samples, world
@@ -138,7 +138,7 @@ def test_the_table_of_a_segment_stands_in_the_log_by_its_digest(site, sold):
     world.call(site, sold(), {MATCH: 3})
     (entry,) = audit.list_entries(site, AUDITOR, PageRequest(10), action="segment.seal").rows
     (table,) = (site.home / "usage" / "gw1").glob("*.parquet")
-    assert entry.facts["table_sha256"] == metering.tables.sha256_of_table(table)
+    assert entry.facts["table_sha256"] == sha256_of_file(table)
 
 
 # ---------------------------------------------------------------------------------------------------------- disputes

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from gongshu.base.days import local_day
 from gongshu.base.decisions import Decision, Denied, Kind, decide, rule
+from gongshu.billing.rules.statements import month_of
 from gongshu.billing.types import PackUse
 from gongshu.products.types import Contract, ContractStatus
 
@@ -20,8 +21,10 @@ PACK_CONTRACT_NOT_PERFORMED = rule(
 
 def months_later(day: date, months: int) -> date:
     """Return the first day of the month that begins ``months`` months after the month of ``day``."""
-    place = day.year * 12 + day.month - 1 + months
-    return date(place // 12, place % 12 + 1, 1)
+    first = day.replace(day=1)
+    for _ in range(months):
+        first = month_of(first)[1]
+    return first
 
 
 def decide_buy(contract: Contract, number: int, pack_id: str, now: datetime) -> Decision[PackUse]:

@@ -18,6 +18,7 @@ from gongshu.delivery.service.opening import Opened
 from gongshu.delivery.types import BatchAnswered, IncomingCall, ItemAnswer
 from gongshu.metering import service as metering
 from gongshu.metering.types import ResultCode, StoredRecord
+from gongshu.policies import service as policies
 
 DIGEST_BYTES = 16
 
@@ -86,9 +87,9 @@ class Batch:
             record = earlier.record
             return ItemAnswer(item.id, rules.NDI_OK, record.result, record.position, record.is_charged)
         so_far, today = self._meter.use_of(contract.id, self._now)
-        used_up = rules.count_reason(contract.policy, so_far, today)
-        if used_up is not None:
-            return self._refuse(item, digest, used_up)
+        used_up = policies.count_reasons(contract.policy, so_far, today)
+        if used_up:
+            return self._refuse(item, digest, used_up[0])
         result = self._look_up(item.fields)
         if result is ResultCode.ERROR:
             blank = compute.missing_fields(opened.product.verification, item.fields) if opened.product else ()
@@ -101,8 +102,9 @@ class Batch:
         if product is None or opened.names is None:
             return (rules.PRODUCT_UNAVAILABLE.because(),)
         beyond = len(fields.keys() - opened.fields) if opened.fields else 0
-        if beyond:
-            return (rules.fields_not_agreed(beyond, opened.contract.policy),)
+        not_agreed = policies.field_reason(opened.contract.policy, beyond)
+        if not_agreed is not None:
+            return (not_agreed,)
         if rules.are_plainly_right(fields, opened.names):
             return ()
         return rules.field_reasons(fields, product.verification)

@@ -4,7 +4,6 @@ A table has one row per record: when, contract, product, key, result, whether ch
 once, when its segment is collected, and never written again.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from gongshu.metering.adapters.segments import stored_records, sync_folder
+from gongshu.metering.adapters.segments import sha256_of_file, stored_records, sync_folder
 
 MEMORY_LIMIT = "2GB"
 ROW_GROUP_ROWS = 122_880
@@ -93,16 +92,7 @@ def write_table(folder: Path, identifier: str, data: bytes) -> str:
     draft.chmod(0o440)
     draft.replace(target)
     sync_folder(folder)
-    return sha256_of_table(target)
-
-
-def sha256_of_table(path: Path) -> str:
-    """Return the SHA-256 of a table; an empty string when it is not there."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
+    return sha256_of_file(target)
 
 
 def count_spans(

@@ -5,7 +5,7 @@ from datetime import datetime
 from ipaddress import ip_network
 
 from gongshu.base.days import CHINA
-from gongshu.base.decisions import Decision, Kind, decide, rule
+from gongshu.base.decisions import Decision, Kind, Reason, decide, rule
 from gongshu.policies.types import Hours, UsagePolicy, UsageRequest
 
 PURPOSE_NOT_AGREED = rule(
@@ -92,6 +92,19 @@ def usage_policy_fault(policy: UsagePolicy) -> str:
     return f"certificates: {odd[0][:60]}" if odd else ""
 
 
+def count_reasons(policy: UsagePolicy, so_far: int, today: int) -> list[Reason]:
+    """Return which counts are used up, of those before this use."""
+    found = [CALLS_USED_UP.because(limit=policy.calls_max)] if so_far >= policy.calls_max else []
+    if today >= policy.calls_per_day_max:
+        found.append(CALLS_USED_UP_TODAY.because(limit=policy.calls_per_day_max))
+    return found
+
+
+def field_reason(policy: UsagePolicy, beyond: int) -> Reason | None:
+    """Return the reason against ``beyond`` fields that are not agreed. Names that were sent are not repeated."""
+    return FIELDS_NOT_AGREED.because(count=beyond, fields=", ".join(policy.fields)) if beyond else None
+
+
 def decide_usage(policy: UsagePolicy, request: UsageRequest, now: datetime) -> Decision[UsageRequest]:
     """Permit one use under a contract. The counts in ``request`` are those before this use."""
     return decide(
@@ -101,18 +114,13 @@ def decide_usage(policy: UsagePolicy, request: UsageRequest, now: datetime) -> D
         else PURPOSE_NOT_AGREED.because(purpose=request.purpose, purposes=", ".join(policy.purposes)),
         CONTRACT_NOT_YET.because(start=policy.period.start.isoformat()) if now < policy.period.start else None,
         CONTRACT_EXPIRED.because(end=policy.period.end.isoformat()) if now >= policy.period.end else None,
-        CALLS_USED_UP.because(limit=policy.calls_max) if request.calls_so_far >= policy.calls_max else None,
-        CALLS_USED_UP_TODAY.because(limit=policy.calls_per_day_max)
-        if request.calls_today >= policy.calls_per_day_max
-        else None,
+        *count_reasons(policy, request.calls_so_far, request.calls_today),
         None if request.is_from_agreed else ADDRESS_NOT_AGREED.because(),
         None if request.has_certificate else CERTIFICATE_NOT_AGREED.because(),
         None
         if not policy.hours or is_within_hours(policy.hours, now)
         else OUTSIDE_HOURS.because(hours=hours_text(policy.hours)),
-        FIELDS_NOT_AGREED.because(count=request.fields_beyond, fields=", ".join(policy.fields))
-        if request.fields_beyond
-        else None,
+        field_reason(policy, request.fields_beyond),
         SIGNATURE_NEEDED.because() if policy.is_signed_only and not request.is_signed else None,
         TOO_MANY_PER_SECOND.because(limit=policy.calls_per_second_max)
         if request.calls_this_second >= policy.calls_per_second_max
