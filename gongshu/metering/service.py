@@ -3,8 +3,9 @@
 The usage files hold who called what and when, and the class of the result; never what was asked.
 """
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Clock, Site
 from gongshu.metering import rules, store
 from gongshu.metering.adapters import segments, tables
+from gongshu.metering.adapters.disk import LOCAL_DISK, Disk
 from gongshu.metering.adapters.frames import as_record
 from gongshu.metering.adapters.meter import Earlier, Meter, MeterLimits, MeterLocked
 from gongshu.metering.adapters.tables import SpanCount
@@ -34,6 +36,8 @@ from gongshu.metering.types import (
 )
 
 __all__ = [
+    "LOCAL_DISK",
+    "Disk",
     "Earlier",
     "Meter",
     "MeterLimits",
@@ -58,12 +62,15 @@ def usage_folder(home: Path, gateway: str) -> Path:
     return home / "usage" / gateway
 
 
-def open_meter(home: Path, gateway: str, clock: Clock, limits: MeterLimits | None = None) -> Meter:
+def open_meter(
+    home: Path, gateway: str, clock: Clock, limits: MeterLimits | None = None, *,
+    monotonic: Callable[[], float] = time.monotonic, disk: Disk = LOCAL_DISK,
+) -> Meter:  # fmt: skip
     """Open the meter of a gateway: seals what a crash left, rebuilds counts and request ids from the segments.
 
-    ``MeterLocked`` when another process has it. Months end by ``clock``, in China time.
+    ``MeterLocked`` when another process has it. Months end by ``clock``, in China time; spans are measured by ``monotonic``.
     """
-    return Meter(usage_folder(home, gateway), gateway, clock, limits or MeterLimits())
+    return Meter(usage_folder(home, gateway), gateway, clock, limits or MeterLimits(), monotonic=monotonic, disk=disk)
 
 
 def _folders(site: Site) -> list[Path]:

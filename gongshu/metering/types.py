@@ -16,11 +16,12 @@ class ResultCode(StrEnum):
     MATCH = "match"
     MISMATCH = "mismatch"
     NO_RECORD = "no_record"
+    SERVED = "served"  # answer given, by kinds that neither match nor miss
     REFUSED = "refused"
     ERROR = "error"
 
 
-ANSWERED = frozenset({ResultCode.MATCH, ResultCode.MISMATCH, ResultCode.NO_RECORD})
+ANSWERED = frozenset({ResultCode.MATCH, ResultCode.MISMATCH, ResultCode.NO_RECORD, ResultCode.SERVED})
 """Results that count towards a contract's limits, whether charged or not."""
 
 

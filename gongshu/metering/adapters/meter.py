@@ -18,6 +18,7 @@ from pathlib import Path
 from gongshu.base.ids import ContractId
 from gongshu.base.site import Clock
 from gongshu.metering.adapters import segments
+from gongshu.metering.adapters.disk import LOCAL_DISK, Disk
 from gongshu.metering.adapters.frames import as_record, frame, header_frame, pack_record
 from gongshu.metering.adapters.segments import Mark, SegmentFile, header_for
 from gongshu.metering.adapters.tally import DayOf, Tally
@@ -57,7 +58,7 @@ class Earlier:
 class _Segment:
     """A segment as the event loop sees it: ``end`` is where the next record will lie."""
 
-    __slots__ = ("began", "end", "file", "header", "id", "month", "number", "tally", "waiting")
+    __slots__ = ("began", "end", "file", "header", "id", "is_late", "month", "number", "tally", "waiting")
 
     def __init__(self, gateway: str, month: str, number: int, began: float) -> None:
         self.header = header_for(gateway, month, number)
@@ -66,6 +67,7 @@ class _Segment:
         self.file: SegmentFile | None = None  # only the writing thread touches it
         self.tally = Tally()  # durable records only
         self.waiting = 0
+        self.is_late = False  # its seal could not be written yet
 
 
 @dataclass
@@ -89,8 +91,8 @@ class _Use:
     def add(self, day: str, number: int) -> None:
         self.total += number
         self.by_day[day] = self.by_day.get(day, 0) + number
-        if len(self.by_day) > DAYS_KEPT_MAX:
-            del self.by_day[min(self.by_day)]
+        if len(self.by_day) > DAYS_KEPT_MAX:  # never the one just counted: the calendar clock may have jumped back
+            del self.by_day[min(other for other in self.by_day if other != day)]
 
 
 class MeterLocked(Exception):  # noqa: N818 - a circumstance, not an error of the program
@@ -106,7 +108,9 @@ class Meter:
         gateway: str,
         clock: Clock,
         limits: MeterLimits,
+        *,
         monotonic: Callable[[], float] = time.monotonic,
+        disk: Disk = LOCAL_DISK,
     ) -> None:
         if not segments.GATEWAY_NAME.fullmatch(gateway):
             raise ValueError("the name of a gateway is a letter and up to 23 letters and digits, all small")
@@ -114,7 +118,7 @@ class Meter:
         if lock is None:
             raise MeterLocked(gateway)
         self._lock, self._folder, self._gateway = lock, folder, gateway
-        self._clock, self._limits, self._monotonic = clock, limits, monotonic
+        self._clock, self._limits, self._monotonic, self._disk = clock, limits, monotonic, disk
         self._writer: WriterThread[str] = WriterThread("usage-writer")
         self._day_of = DayOf()
         self._uses: dict[str, _Use] = {}
@@ -126,6 +130,7 @@ class Meter:
         self._in_flight: _Batch | None = None
         self._waiting = 0
         self._failure = ""
+        self._is_full = False
         self._months: dict[int, str] = {}  # number of a segment → its month
         self._next_number = 1
         try:
@@ -141,7 +146,7 @@ class Meter:
         sealed = set(segments.segment_ids(self._folder, ".seal.json"))
         for identifier in segments.segment_ids(self._folder, ".segment"):
             if identifier not in sealed:
-                seal = segments.recover(self._folder, identifier, self._clock)
+                seal = segments.recover(self._folder, identifier, self._clock, self._disk)
                 if seal is not None and seal.cut is not None:
                     log.warning("segment %s: cut %d bytes after offset %d", identifier, seal.cut.bytes, seal.cut.offset)
         seals: list[SegmentSeal] = []
@@ -273,7 +278,7 @@ class Meter:
         try:
             for segment, chunks in batch.steps:
                 if segment.file is None:
-                    segment.file = SegmentFile(self._folder, segment.header)
+                    segment.file = SegmentFile(self._folder, segment.header, self._disk)
                     touched.append((segment, segment.file, None))
                 else:
                     touched.append((segment, segment.file, segment.file.mark()))
@@ -299,6 +304,9 @@ class Meter:
                     self._window.add(key, segment.number << OFFSET_BITS | offset)
             self._waiting -= len(batch.entries)
             _finish_waiting(batch.durable, "")
+            if self._is_full:
+                self._is_full = False
+                log.warning("there is room again: usage is recorded")
         self._seal_finished()
         self._flush()
 
@@ -306,7 +314,9 @@ class Meter:
         """Undo a batch that could not be written, and the one behind it, whose offsets build on it."""
         if failure == DISK_FAILED:
             self._failure = DISK_FAILED
-        log.error("usage records could not be written: %s", failure)
+        if not self._is_full:  # said once: a log that grows with each call would fill what room there is
+            log.error("usage records could not be written: %s", failure)
+        self._is_full = failure == DISK_FULL
         batches = [failed] if self._batch is None else [failed, self._batch]
         self._batch = None
         for batch in batches:
@@ -355,7 +365,9 @@ class Meter:
             try:
                 segment.file.seal(segment.tally, self._clock())
             except Exception as error:  # noqa: BLE001 - the records are safe; only their seal has to wait
-                log.error("segment %s could not be sealed: %s", segment.id, type(error).__name__)  # noqa: TRY400 - see above
+                if not segment.is_late:  # tried again at each tick, said once
+                    log.error("segment %s could not be sealed: %s", segment.id, type(error).__name__)  # noqa: TRY400
+                segment.is_late = True
                 left.append(segment)
         return ""
 

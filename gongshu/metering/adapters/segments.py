@@ -18,6 +18,7 @@ import msgspec
 
 from gongshu.base.days import local_day
 from gongshu.base.site import Clock
+from gongshu.metering.adapters.disk import Disk, write_all, write_durably
 from gongshu.metering.adapters.frames import (
     FORMAT,
     FRAME_PAYLOAD_MAX,
@@ -77,26 +78,6 @@ def take_lock(folder: Path) -> int | None:
     return descriptor
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` so that a reader sees all of it or the file before; durable when this returns."""
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
 @dataclass(frozen=True)
 class Mark:
     """How far a segment was written, and the digest of that."""
@@ -108,50 +89,47 @@ class Mark:
 class SegmentFile:
     """A segment that is being written. Used by one thread at a time."""
 
-    def __init__(self, folder: Path, header: SegmentHeader) -> None:
+    def __init__(self, folder: Path, header: SegmentHeader, disk: Disk) -> None:
         """Make the file with its header; ``OSError`` leaves nothing behind."""
-        self.header = header
+        self.header, self._disk = header, disk
         self.path = segment_path(folder, header.segment)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        self._descriptor = disk.create(self.path)
         self.bytes = 0
         self._hash = hashlib.sha256()
         try:
             self.write(header_frame(header))
-            sync_folder(folder)
+            disk.sync_folder(folder)
         except OSError:
             self.discard()
             raise
 
     def write(self, data: bytes) -> None:
         """Append ``data``; it is on disk when this returns. After an ``OSError`` call ``go_back``."""
-        left, offset = memoryview(data), self.bytes
-        while left:
-            # As write and fdatasync, in one system call: each more costs the event loop a change of threads.
-            written = os.pwritev(self._descriptor, [left], offset, os.RWF_DSYNC)
-            left, offset = left[written:], offset + written
+        self.bytes = write_all(self._disk, self._descriptor, data, self.bytes)
         self._hash.update(data)
-        self.bytes = offset
 
     def mark(self) -> Mark:
         """Return a point that ``go_back`` can return to."""
         return Mark(self.bytes, self._hash.copy())
 
     def go_back(self, mark: Mark) -> None:
-        """Cut off everything written since ``mark``."""
-        os.ftruncate(self._descriptor, mark.bytes)
+        """Cut off everything written since ``mark``, so that not even a power cut brings it back."""
+        self._disk.truncate(self._descriptor, mark.bytes)
+        self._disk.sync(self._descriptor)
         self.bytes, self._hash = mark.bytes, mark.hash
 
     def discard(self) -> None:
-        """Remove the file: nothing in it was ever answered for."""
-        os.close(self._descriptor)
-        self.path.unlink()
+        """Remove the file for good: nothing in it was ever answered for."""
+        self._disk.close(self._descriptor)
+        self._disk.remove(self.path)
+        self._disk.sync_folder(self.path.parent)
 
     def seal(self, tally: Tally, sealed_at: datetime) -> SegmentSeal:
         """Finish the segment; may be called again when it failed."""
         seal = make_seal(self.header, sha256=self._hash.hexdigest(), size=self.bytes, tally=tally, at=sealed_at)
-        write_seal(self.path.parent, seal)
+        write_seal(self.path.parent, seal, self._disk)
         self.path.chmod(0o440)
-        os.close(self._descriptor)
+        self._disk.close(self._descriptor)
         return seal
 
 
@@ -177,9 +155,9 @@ def make_seal(
     return SegmentSeal(segment, header.month, size, tally.contracts(), cut)
 
 
-def write_seal(folder: Path, seal: SegmentSeal) -> None:
+def write_seal(folder: Path, seal: SegmentSeal, disk: Disk) -> None:
     """Write the seal beside its segment."""
-    write_durably(seal_path(folder, seal.segment.id), msgspec.json.encode(seal))
+    write_durably(disk, seal_path(folder, seal.segment.id), msgspec.json.encode(seal))
 
 
 def read_seal(folder: Path, identifier: str) -> SegmentSeal | None:
@@ -190,32 +168,42 @@ def read_seal(folder: Path, identifier: str) -> SegmentSeal | None:
         return None
 
 
-def recover(folder: Path, identifier: str, clock: Clock) -> SegmentSeal | None:
+def recover(folder: Path, identifier: str, clock: Clock, disk: Disk) -> SegmentSeal | None:
     """Seal a segment that a crash left open: cut at its last whole record, the rest set aside in ``<id>.tail``.
 
-    Returns ``None`` when the file was empty and is gone.
+    Returns ``None`` when the file was empty and is gone. A crash on the way here loses nothing: the next start goes on, and
+    still knows what was cut.
     """
-    path = segment_path(folder, identifier)
+    path, tail = segment_path(folder, identifier), folder / f"{identifier}.tail"
     data = path.read_bytes()
     if not data:
-        path.unlink()
+        disk.remove(path)
+        disk.sync_folder(folder)
         return None
     header = header_named(identifier)
     end = whole_records(data) if header_of(data) == header else 0
-    cut = Cut(end, len(data) - end) if end < len(data) else None
-    if cut is not None:
-        write_durably(folder / f"{identifier}.tail", data[end:])
+    if end < len(data):
+        write_durably(disk, tail, data[end:])
     kept = data[:end] if end else header_frame(header)
-    with path.open("r+b") as file:
-        if not end:
-            file.write(kept)
-        file.truncate(len(kept))
-        os.fsync(file.fileno())
+    if not end:
+        write_durably(disk, path, kept)
+    else:
+        _cut(disk, path, end)
+    cut = Cut(end, tail.stat().st_size) if tail.exists() else None
     sha256, tally, _ = recount(kept)
     seal = make_seal(header, sha256=sha256, size=len(kept), tally=tally, at=clock(), cut=cut)
-    write_seal(folder, seal)
+    write_seal(folder, seal, disk)
     path.chmod(0o440)
     return seal
+
+
+def _cut(disk: Disk, path: Path, end: int) -> None:
+    descriptor = disk.open(path)
+    try:
+        disk.truncate(descriptor, end)
+        disk.sync(descriptor)
+    finally:
+        disk.close(descriptor)
 
 
 def whole_records(data: bytes) -> int:

@@ -14,7 +14,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from gongshu.metering.adapters.segments import sha256_of_file, stored_records, sync_folder
+from gongshu.metering.adapters.disk import LOCAL_DISK
+from gongshu.metering.adapters.segments import sha256_of_file, stored_records
 
 MEMORY_LIMIT = "2GB"
 ROW_GROUP_ROWS = 122_880
@@ -91,7 +92,7 @@ def write_table(folder: Path, identifier: str, data: bytes) -> str:
         os.fsync(file.fileno())
     draft.chmod(0o440)
     draft.replace(target)
-    sync_folder(folder)
+    LOCAL_DISK.sync_folder(folder)
     return sha256_of_file(target)
 
 
