@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from gongshu.base.days import Period
 from gongshu.base.ids import ResourceId
 
@@ -194,8 +196,7 @@ class UsagePolicy:
     is_signed_only: bool = False
 
 
-@dataclass(frozen=True)
-class UsageRequest:
+class UsageRequest(msgspec.Struct, frozen=True, gc=False):
     """One intended use, with the state that the limits are measured against.
 
     ``is_from_agreed``: it comes from an agreed address; ``has_certificate``: with an agreed certificate; ``is_signed``: it

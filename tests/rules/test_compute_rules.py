@@ -130,16 +130,33 @@ def test_an_input_that_is_too_long_is_named() -> None:
     assert verification.missing_fields(found, {"key": "x" * 1001, "other": "1"}) == ("key",)
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {}, {"key": "1"}, {"other": "1"}, {"key": " ", "other": "1"}, {"key": "1", "other": ""},
+        {"key": "x" * 1001, "other": "1"}, {"key": "1", "other": "1", "extra": "x" * 1001},
+        {"key": "1", "other": "1", "odd": "1"}, {"key": "1", "other": "1"}, {"key": "1", "other": "1", "extra": " "},
+    ],
+)  # fmt: skip
+def test_inputs_have_hashes_exactly_when_no_field_is_missing(inputs: dict[str, str]) -> None:
+    found = definition(KEY, OTHER, EXTRA)
+    hashes = verification.asked_hashes(verification.asked_fields(found, b"k" * 32), inputs)
+    assert (hashes is None) == bool(verification.missing_fields(found, inputs))
+
+
 def test_a_record_is_found_by_the_spelling_of_an_input() -> None:
     found = definition(KEY, OTHER, EXTRA)
     typed = verification.decide_definition(RELATIONS, found).value_or_raise()
     made = verification.record_of(typed, b"k" * 32, ("示例 1", 10, None))
     assert made is not None
-    key_hash, given = verification.lookup_hashes(typed, b"k" * 32, {"key": "示例１", "other": "10.0"})
-    assert made[0] == key_hash
-    assert verification.compare_records((made[1],), given) is ResultCode.MATCH
-    _, wrong = verification.lookup_hashes(typed, b"k" * 32, {"key": "示例１", "other": "10", "extra": "0"})
-    assert verification.compare_records((made[1],), wrong) is ResultCode.MISMATCH
+    fields = verification.asked_fields(typed, b"k" * 32)
+    hashes = verification.asked_hashes(fields, {"key": "示例１", "other": "10.0"})
+    assert hashes is not None
+    assert made[0] == hashes[0]
+    assert verification.compare_records((made[1],), hashes[1]) is ResultCode.MATCH
+    wrong = verification.asked_hashes(fields, {"key": "示例１", "other": "10", "extra": "0"})
+    assert wrong is not None
+    assert verification.compare_records((made[1],), wrong[1]) is ResultCode.MISMATCH
     header = verification.header_of(typed, verification.salt_of(b"s" * 32, "digest"))
     assert len(header[1]) == len(made[1])
 

@@ -9,7 +9,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -163,43 +163,54 @@ def field_hash(key: bytes, position: int, normal: str | None, size: int = HASH_B
     return hashlib.blake2b(position.to_bytes(2, "big") + data, key=key, digest_size=size).digest()
 
 
-def lookup_hashes(
-    definition: VerificationDefinition, key: bytes, texts: dict[str, str | None]
-) -> tuple[bytes, tuple[bytes | None, ...]]:
-    """Return the hash of the key field and those of the others; ``None`` for a field that is not given."""
-    given = ((field, texts.get(field.name)) for field in definition.fields)
-    return form_hashes(
-        definition, key, {field.name: normalise(field.data_type, text) for field, text in given if text is not None}
-    )
+@dataclass(frozen=True)
+class AskedField:
+    """A field of a definition, ready to read inputs: ``start`` is the keyed hash that has taken in the field's position."""
+
+    name: str
+    data_type: DataType
+    is_required: bool
+    is_key: bool
+    start: Any
 
 
-def form_hashes(
-    definition: VerificationDefinition, key: bytes, forms: dict[str, str]
-) -> tuple[bytes, tuple[bytes | None, ...]]:
-    """Return what ``lookup_hashes`` does, from normal forms by field name."""
-    key_hash, hashes = b"", list[bytes | None]()
+def asked_fields(definition: VerificationDefinition, key: bytes) -> tuple[AskedField, ...]:
+    """Return the fields of ``definition``, in its order, under the key of an artifact. Made once per artifact."""
+    found, position = [], 0
     for field in definition.fields:
-        normal = forms.get(field.name, "")
-        if field.is_key:
-            key_hash = field_hash(key, 0, normal, KEY_HASH_BYTES)
-        else:
-            hashes.append(field_hash(key, len(hashes) + 1, normal) if normal else None)
-    return key_hash, tuple(hashes)
+        position += not field.is_key
+        start = hashlib.blake2b(
+            (0 if field.is_key else position).to_bytes(2, "big"), key=key,
+            digest_size=KEY_HASH_BYTES if field.is_key else HASH_BYTES,
+        )  # fmt: skip
+        found.append(AskedField(field.name, field.data_type, field.is_required, field.is_key, start))
+    return tuple(found)
 
 
-def input_forms(definition: VerificationDefinition, texts: dict[str, str]) -> dict[str, str] | None:
-    """Return the normal form of each field given; ``None`` when ``missing_fields`` would name one."""
-    forms = {}
-    for field in definition.fields:
+def asked_hashes(
+    fields: tuple[AskedField, ...], texts: dict[str, str]
+) -> tuple[bytes, tuple[bytes | None, ...]] | None:
+    """Return the hash of the key field's input and those of the others; ``None`` for an optional field not given.
+
+    ``None`` in all when ``missing_fields`` would name a field.
+    """
+    key_hash, hashes, given = b"", list[bytes | None](), 0
+    for field in fields:
         text = texts.get(field.name)
-        normal = normalise(field.data_type, text) if text is not None else ""
-        if field.is_required and not normal:
-            return None
-        if text is not None:
-            if len(text) > INPUT_CHARACTERS_MAX:
+        given += text is not None
+        normal = normalise(field.data_type, text) if text is not None and len(text) <= INPUT_CHARACTERS_MAX else ""
+        if not normal:
+            if field.is_required or (text is not None and len(text) > INPUT_CHARACTERS_MAX):
                 return None
-            forms[field.name] = normal
-    return forms if len(forms) == len(texts) else None  # a field that the definition does not know
+            hashes.append(None)
+            continue
+        hasher = field.start.copy()
+        hasher.update(b"\x01" + normal.encode())
+        if field.is_key:
+            key_hash = hasher.digest()
+        else:
+            hashes.append(hasher.digest())
+    return (key_hash, tuple(hashes)) if given == len(texts) else None  # else a field that the definition does not know
 
 
 def record_of(definition: VerificationDefinition, key: bytes, values: Sequence[Any]) -> tuple[bytes, bytes] | None:

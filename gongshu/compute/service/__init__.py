@@ -36,11 +36,9 @@ from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
 from gongshu.compute.service.verifying import (
     ArtifactInvalid,
     hash_key,
-    lookup_hashes,
     missing_fields,
     normalise,
     open_lookup,
-    verify_lookup,
 )
 from gongshu.compute.service.weighing import forget_groups
 
@@ -69,7 +67,6 @@ __all__ = [
     "list_derived",
     "list_jobs",
     "list_joint",
-    "lookup_hashes",
     "missing_fields",
     "normalise",
     "open_lookup",
@@ -89,7 +86,6 @@ __all__ = [
     "synthetic_rows",
     "try_on_synthetic",
     "try_python",
-    "verify_lookup",
     "waiting_jobs",
     "waiting_joint_jobs",
     "withdraw_joint",

@@ -20,7 +20,6 @@ from gongshu.compute.service.running import VERIFICATION_SECRET
 from gongshu.compute.types import VerificationDefinition
 from gongshu.metering.types import ResultCode
 
-lookup_hashes = verification.lookup_hashes
 missing_fields = verification.missing_fields
 normalise = verification.normalise
 
@@ -41,28 +40,22 @@ def hash_key(keys: Keys, path: Path) -> bytes:
     return verification.artifact_key(keys.secret(VERIFICATION_SECRET), header[: verification.SALT_BYTES])
 
 
-def verify_lookup(
-    records_of: Callable[[bytes], tuple[bytes, ...]], key: bytes, definition: VerificationDefinition,
-    inputs: dict[str, str],
-) -> ResultCode:  # fmt: skip
-    """Return ``match``, ``mismatch`` or ``no_record`` for the fields in ``inputs``.
-
-    ``no_record``: no record has this key. ``match``: one record agrees with every field given; an optional field that is not
-    given is not looked at. ``mismatch``: none does. ``error``: a required field is missing or blank, or a field unknown
-    (ask ``missing_fields`` first to name it). Hashes are compared in constant time, every record and field of them.
-    """
-    forms = verification.input_forms(definition, inputs)
-    if forms is None:
-        return ResultCode.ERROR
-    key_hash, given = verification.form_hashes(definition, key, forms)
-    return verification.compare_records(records_of(key_hash), given)
-
-
 def open_lookup(path: Path, definition: VerificationDefinition, keys: Keys) -> Callable[[dict[str, str]], ResultCode]:
     """Open a released artifact and return what answers calls from it: fields in, result code out.
 
+    ``no_record``: no record has this key. ``match``: one record agrees with every field given; an optional field that is not
+    given is not looked at. ``mismatch``: none does. ``error``: a required field is missing or blank, or a field unknown
+    (ask ``missing_fields`` to name it). Hashes are compared in constant time, every record and field of them.
+
     The caller has checked the file's digest. The file stays open as long as the function is kept; threads may share it.
     """
-    key = hash_key(keys, path)
+    fields = verification.asked_fields(definition, hash_key(keys, path))
     reader = ArtifactReader(path)
-    return lambda inputs: verify_lookup(reader.values, key, definition, inputs)
+
+    def answer(inputs: dict[str, str]) -> ResultCode:
+        hashes = verification.asked_hashes(fields, inputs)
+        if hashes is None:
+            return ResultCode.ERROR
+        return verification.compare_records(reader.values(hashes[0]), hashes[1])
+
+    return answer

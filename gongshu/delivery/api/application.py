@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gongshu.base.decisions import Kind, Reason
-from gongshu.base.signing import SignedHeader, read_header
+from gongshu.base.signing import read_header
 from gongshu.delivery import service
 from gongshu.delivery.types import Answered, BatchAnswered, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
@@ -186,29 +186,15 @@ def _is_local(scope: Message) -> bool:
 
 async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, bytes_max: int) -> IncomingCall | None:
     """Return a call as it arrived, or ``None`` when the caller has gone."""
-    secret = request_id = purpose = timestamp = nonce = forwarded = certificate = b""
-    signed: SignedHeader | None = None
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            secret = value[7:] if value[:7].lower() == b"bearer " else b""
-            signed = None if secret else read_header(value.decode("ascii", "replace"))
-        elif name == b"x-request-id":
-            request_id = value
-        elif name == b"x-purpose":
-            purpose = value
-        elif name == b"x-timestamp":
-            timestamp = value
-        elif name == b"x-nonce":
-            nonce = value
-        elif name == b"x-forwarded-for":
-            forwarded = value
-        elif name == b"x-client-certificate":
-            certificate = value
+    headers = dict(scope["headers"])  # of a name that comes twice the last one counts
+    proof = headers.get(b"authorization", b"")
+    is_plain = proof[:7].lower() == b"bearer "
     address = scope["client"][0] if scope.get("client") else ""
+    certificate = b""
     if address in proxies:  # the last hop that the proxy itself saw
+        forwarded = headers.get(b"x-forwarded-for", b"")
         address = forwarded.decode("ascii", "replace").rpartition(",")[2].strip() or address
-    else:
-        certificate = b""
+        certificate = headers.get(b"x-client-certificate", b"")
     message = await receive()
     body = message.get("body", b"")
     while message.get("more_body") and len(body) <= bytes_max:
@@ -218,10 +204,11 @@ async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, 
         return None  # nobody is there to be answered, and nothing was charged
     is_too_long = len(body) > bytes_max
     return IncomingCall(
-        scope["path"], secret, request_id.decode("ascii", "replace"),
-        purpose.decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long, address,
-        certificate.decode("ascii", "replace").lower(), signed, timestamp.decode("ascii", "replace"),
-        nonce.decode("ascii", "replace"),
+        scope["path"], proof[7:] if is_plain else b"", headers.get(b"x-request-id", b"").decode("ascii", "replace"),
+        headers.get(b"x-purpose", b"").decode("utf-8", "replace"), b"" if is_too_long else body, is_too_long, address,
+        certificate.decode("ascii", "replace").lower(),
+        None if is_plain or not proof else read_header(proof.decode("ascii", "replace")),
+        headers.get(b"x-timestamp", b"").decode("ascii", "replace"), headers.get(b"x-nonce", b"").decode("ascii", "replace"),
     )  # fmt: skip
 
 
