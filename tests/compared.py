@@ -99,9 +99,11 @@ def _answer(engine: duckdb.DuckDBPyConnection, query: GovernedQuery) -> Answer:
         engine.execute(f'CREATE OR REPLACE TEMP TABLE "{stage.name}" AS {stage.sql}')
         if stage.is_counted:
             counted = engine.execute(
-                f'SELECT count(*) FILTER (NOT passes), coalesce(sum(units) FILTER (NOT passes), 0) FROM "{stage.name}"'
+                f'SELECT count(*) FILTER (NOT passes), coalesce(max(units) FILTER (NOT passes), 0) FROM "{stage.name}"'
             ).fetchone()
-            groups, units = groups + int(counted[0]), units + int(counted[1])
+            many, largest = int(counted[0]), int(counted[1]) if counted[0] > 1 else 0
+            units = units if not many else min(units, largest) if groups else largest
+            groups += many
     return engine.execute(query.sql).fetchall(), groups, units
 
 

@@ -14,22 +14,30 @@ PARTS = (
     "with_",
 )  # fmt: skip
 SETS = (exp.Union, exp.Except, exp.Intersect)
+LISTED = "listed:"
+"""A relation and its columns: what queries give for each row, before it is listed."""
 
 
 @dataclass
 class QueryWriter:
-    """Writes the queries of one statement. ``tables``: what can stand in a FROM, with its columns."""
+    """Writes the queries of one statement. ``tables``: what can stand in a FROM, with its columns.
+
+    CTEs get names of their own (``ctes``: from the given name to the written one): in Spark's dialect they are all written
+    at the top of the statement, where two of one name could not stand.
+    """
 
     tables: dict[str, Columns]
     copied: list[int] = field(default_factory=lambda: [0])
     outer: Scope | None = None
+    ctes: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)  # one for the whole statement
 
     def query(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
         """Write a query and return its columns."""
         if isinstance(node, exp.Subquery):
             only(node, "this")
             return self.query(node.this)
-        inner = QueryWriter(dict(self.tables), self.copied, self.outer)
+        inner = self._inside(self.outer)
         ctes = inner.read_with(node)
         if isinstance(node, exp.Select):
             made, columns = inner.select(node)
@@ -43,9 +51,11 @@ class QueryWriter:
 
     def subquery(self, node: exp.Expression, outer: Scope | None = None) -> tuple[exp.Expression, Columns]:
         """Write a query in parentheses; its conditions may name columns of ``outer``."""
-        writer = QueryWriter(dict(self.tables), self.copied, outer or self.outer)
-        made, columns = writer.query(node)
+        made, columns = self._inside(outer or self.outer).query(node)
         return exp.Subquery(this=made), columns
+
+    def _inside(self, outer: Scope | None) -> "QueryWriter":
+        return QueryWriter(dict(self.tables), self.copied, outer, dict(self.ctes), self.taken)
 
     def read_with(self, node: exp.Expression) -> list[exp.Expression]:
         """Write the CTEs of a query; each can be named by those after it."""
@@ -54,13 +64,16 @@ class QueryWriter:
         for cte in given.expressions if given is not None else []:
             name = cte.args["alias"].this.name
             query, columns = self.query(cte.this)
-            made.append(exp.CTE(this=query, alias=exp.TableAlias(this=quoted(name))))
-            self.tables[name] = columns
+            written = name if name not in self.taken else f"{name}{len(self.taken)}"
+            self.taken.add(written)
+            made.append(exp.CTE(this=query, alias=exp.TableAlias(this=quoted(written))))
+            self.tables[name], self.ctes[name] = columns, written
         return made
 
     def select(self, node: exp.Expression) -> tuple[exp.Expression, Columns]:
         """Write a SELECT."""
         only(node, *PARTS)
+        node = _beneath(node)
         scope = Scope(self, {}, self.copied, self.outer)
         made = exp.Select()
         if node.args.get("from_") is not None:
@@ -130,7 +143,9 @@ class QueryWriter:
             if node.name not in self.tables:
                 raise UnwritableError(f"FROM {node.name}")
             scope.sources[name or node.name] = self.tables[node.name]
-            made: exp.Expression = exp.Table(this=quoted(node.name))
+            written = self.ctes.get(node.name, node.name)
+            made: exp.Expression = exp.Table(this=quoted(written))
+            name = name or (node.name if written != node.name else "")
         elif isinstance(node, exp.Subquery):
             only(node, "this", "alias")
             made, columns = self.subquery(node.this)
@@ -149,3 +164,23 @@ class QueryWriter:
         elif str(node.args.get("kind") or "").upper() != "CROSS":
             made.set("kind", "CROSS")
         return made
+
+
+def _beneath(node: exp.Expression) -> exp.Expression:
+    """Return a SELECT whose lists are of columns: Spark cannot run a query in an aggregate, so it is run for each row below.
+
+    ``SELECT list((SELECT …)) FROM t WHERE c`` becomes ``SELECT list(x) FROM (SELECT (SELECT …) AS x FROM t WHERE c)``.
+    """
+    own = [part for item in node.expressions for part in item.walk(prune=lambda part: isinstance(part, exp.Query))]
+    queries = [part.this for part in own if isinstance(part, exp.ArrayAgg) and isinstance(part.this, exp.Subquery)]
+    if not queries:
+        return node
+    items = [exp.Alias(this=query.copy(), alias=quoted(f"{LISTED}{i}")) for i, query in enumerate(queries)]
+    for i, query in enumerate(queries):
+        query.replace(column(f"{LISTED}{i}", LISTED))
+    others = {part.table for item in node.expressions for part in item.find_all(exp.Column)} - {LISTED}
+    if others or any(node.args.get(part) for part in PARTS if part not in {"expressions", "from_", "joins", "where"}):
+        raise UnwritableError("EXISTS (… EXISTS (…))")
+    inner = exp.Select(expressions=items, **{part: node.args.get(part) for part in ("from_", "joins", "where")})
+    source = exp.Subquery(this=inner, alias=exp.TableAlias(this=quoted(LISTED)))
+    return exp.Select(expressions=node.expressions, from_=exp.From(this=source))
