@@ -56,6 +56,17 @@ end
 function done(summary) print("failed " .. summary.errors.status) end
 """
 
+ROWS_SCRIPT = """
+local number = 0
+function request()
+  number = number + 1
+  return wrk.format("GET", string.format("/plain/enterprise/91350000MA%08dF.json", number % {enterprises}))
+end
+function done(summary) print("failed " .. summary.errors.status) end
+"""
+"""Asks Datasette for rows by their key."""
+ONE_ROW = "/plain/enterprise/91350000MA00000001F.json"
+
 
 async def hello(scope: dict, _receive: object, send) -> None:  # noqa: ANN001 - ASGI
     """The least that an ASGI application can do."""
@@ -100,7 +111,7 @@ def running(command: list[str], port: int, environment: dict[str, str]) -> Itera
 def load(url: str, seconds: int, script: Path | None, *, connections: int = CONNECTIONS) -> float:
     """Return answered calls per second; every call must succeed."""
     if shutil.which("wrk") is None:
-        return uvloop.run(load_ourselves(url, seconds, is_call=script is not None))
+        return uvloop.run(load_ourselves(url, seconds, is_call=url.endswith("/verify")))
     return timed_load(url, seconds, script, connections=connections)[0]
 
 
@@ -212,16 +223,18 @@ def write_plain(database: Path) -> None:
 
 
 def measure() -> dict[str, dict[str, float | str]]:
-    """Return calls per second beside a bare application and a plain look-up, in turns, so that a busy machine hits all."""
+    """Return calls per second beside a bare application, a plain look-up and Datasette, in turns: a busy machine hits all."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="bench-") as folder:
-        home, ports = Path(folder) / "var", (free_port(), free_port(), free_port())
+        home, ports = Path(folder) / "var", (free_port(), free_port(), free_port(), free_port())
         product = make_home(home, ENTERPRISES, datetime.now(UTC) - timedelta(seconds=1))
         script, database = Path(folder) / "calls.lua", Path(folder) / "plain.db"
         script.write_text(SCRIPT.format(secret=SECRET, purpose=PURPOSE, enterprises=ENTERPRISES))
         write_plain(database)
+        by_row = Path(folder) / "rows.lua"
+        by_row.write_text(ROWS_SCRIPT.format(enterprises=ENTERPRISES))
         bare, ours = f"http://127.0.0.1:{ports[0]}/", f"http://127.0.0.1:{ports[1]}/v1/products/{product}/verify"
-        plain = f"http://127.0.0.1:{ports[2]}/verify"
+        plain, row_api = f"http://127.0.0.1:{ports[2]}/verify", f"http://127.0.0.1:{ports[3]}{ONE_ROW}"
         environment = {"GONGSHU_HOME": str(home), "GONGSHU_GATEWAY_PORT": str(ports[1])}
         servers = [
             [sys.executable, "-c", f"from benchmarks.verify import serve_hello; serve_hello({ports[0]})"],
@@ -231,11 +244,12 @@ def measure() -> dict[str, dict[str, float | str]]:
                 "-c",
                 f"from benchmarks.verify import serve_plainly; serve_plainly({ports[2]}, {str(database)!r})",
             ],
+            [sys.executable, "-m", "datasette", "serve", "--immutable", str(database), "--port", str(ports[3])],
         ]
         with ExitStack() as stack:
             for command, port in zip(servers, ports, strict=True):
                 stack.enter_context(running(command, port, environment))
-            asked = ((bare, None), (ours, script), (plain, script))
+            asked = ((bare, None), (ours, script), (plain, script), (row_api, by_row))
             for url, what in asked:
                 load(url, WARM_SECONDS, what)
             if shutil.which("wrk") is None:
@@ -264,6 +278,9 @@ def _ratios(rounds: list[list[tuple[float, float]]]) -> dict[str, dict[str, floa
         ),
         "verify_vs_fastapi": row(
             lambda found: found[1][0] / found[2][0], "plain FastAPI and SQLite, nothing governed: at least", 2.5
+        ),
+        "verify_vs_datasette": row(
+            lambda found: found[1][0] / found[3][0], "Datasette's row API on an immutable file: at least", 1.0
         ),
         "verify_p99_vs_bare": row(lambda found: found[1][1] / found[0][1], "the bare application's own: at most", 4.0),
     }  # fmt: skip
