@@ -13,6 +13,7 @@ from gongshu.compute.types import VerificationDefinition, VerificationField
 from gongshu.delivery import adapters
 from gongshu.delivery.types import Snapshot, SnapshotContract, SnapshotProduct
 from gongshu.policies.types import UsagePolicy
+from gongshu.products.types import Definition, ProductKind
 from gongshu.server.wiring import FileKeys
 
 SECRET = "gsk_bench"  # noqa: S105 - opens nothing but this benchmark
@@ -46,7 +47,10 @@ def make_home(home: Path, enterprises: int, issued_at: datetime) -> ProductId:
     key = verification.artifact_key(keys.secret("verification"), salt)
     records = filter(None, (verification.record_of(DEFINITION, key, row) for row in rows(enterprises)))
     artifacts.build(records, verification.header_of(DEFINITION, salt), path.parent, path)
-    product = SnapshotProduct(PRODUCT, "b" * 64, sha256_hex(path.read_bytes()), str(path.relative_to(home)), DEFINITION)
+    product = SnapshotProduct(
+        PRODUCT, "b" * 64, sha256_hex(path.read_bytes()), str(path.relative_to(home)), ProductKind.VERIFY,
+        Definition(verification=DEFINITION),
+    )  # fmt: skip
     period = Period(issued_at - timedelta(days=1), issued_at + timedelta(days=30))
     contract = SnapshotContract(
         CONTRACT, "a" * 64, PRODUCT, PartyId("bank"), UsagePolicy((PURPOSE,), period, CALLS_MAX, CALLS_MAX, CALLS_MAX),

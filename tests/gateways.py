@@ -30,6 +30,7 @@ from gongshu.delivery.api.application import GatewayApp
 from gongshu.delivery.types import Snapshot, SnapshotContract, SnapshotProduct
 from gongshu.metering import service as metering
 from gongshu.policies.types import UsagePolicy
+from gongshu.products.types import Definition, ProductKind
 from gongshu.server.wiring import FileKeys
 
 PURPOSE = "inclusive-finance"
@@ -90,7 +91,8 @@ class World:
             "p" * 64,
             sha256_hex(self.artifact.read_bytes()),
             str(self.artifact.relative_to(self.home)),
-            DEFINITION,
+            ProductKind.VERIFY,
+            Definition(verification=DEFINITION),
         )
         contract = SnapshotContract(
             CONTRACT, "c" * 64, PRODUCT, PartyId("bank"), self.policy, charges_no_record=False, is_free=False,

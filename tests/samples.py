@@ -41,6 +41,7 @@ from gongshu.products.types import (
     Contract,
     ContractStatus,
     ContractTerms,
+    Definition,
     Listing,
     ListingStatus,
     Order,
@@ -168,7 +169,7 @@ def product(**changes: object) -> ProductVersion:
         "entitlement": EntitlementId("entitlement-1"), "grant": GrantId("grant-1"), "operator": OPERATOR,
         "kind": ProductKind.VERIFY, "title": "企业信息核验", "summary": "一致、不一致或无记录",
         "product_class": ProductClass.INDUSTRIAL, "purpose": PURPOSE, "price": PRICE, "artifact_sha256": "b" * 64,
-        "artifact_name": "hashes.lmdb", "verification": DEFINITION, "status": ProductStatus.ACTIVE, "created_at": NOW,
+        "artifact_name": "hashes.lmdb", "definition": Definition(verification=DEFINITION), "status": ProductStatus.ACTIVE, "created_at": NOW,
     }  # fmt: skip
     return ProductVersion(**(given | changes))
 

@@ -12,10 +12,9 @@ import msgspec
 from gongshu.access.types import Actor
 from gongshu.base.days import Period
 from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Permitted, Reason, decide, rule
-from gongshu.compute.types import VerificationDefinition
-from gongshu.delivery.types import ApiKey, SnapshotContract, SnapshotHead
+from gongshu.delivery.types import ApiKey, InputField, SnapshotContract, SnapshotHead
 from gongshu.metering.types import ANSWERED, ResultCode
-from gongshu.products.types import Contract, ContractStatus
+from gongshu.products.types import Contract, ContractStatus, Definition, ProductKind
 
 KEYS_PER_CONTRACT_MAX = 20
 FIELD_CHARS_MAX = 200
@@ -144,7 +143,8 @@ CALL_FIELD_TOO_LONG = rule(
 )  # fmt: skip
 GATEWAY_ROUTE_UNKNOWN = rule(
     "gateway-route-unknown", Kind.NOT_FOUND, zh="网关没有这个地址或方法。", en="The gateway has no such address or method.",
-    fix_zh="核验调用：POST /v1/products/〈产品编号〉/verify。", fix_en="To verify: POST /v1/products/<product id>/verify.",
+    fix_zh="调用：POST /v1/products/〈产品编号〉/〈动作〉，动作因产品类型而异，如 verify、lookup、query。",
+    fix_en="To call: POST /v1/products/<product id>/<action>; the action goes with the kind, as verify, lookup or query.",
 )  # fmt: skip
 SNAPSHOT_MISSING = rule(
     "snapshot-missing", Kind.UNAVAILABLE, zh="网关尚未取得策略快照。", en="The gateway has no policy snapshot yet.",
@@ -163,6 +163,12 @@ SNAPSHOT_DAMAGED = rule(
 PRODUCT_UNAVAILABLE = rule(
     "product-unavailable", Kind.UNAVAILABLE, zh="该产品的文件暂不可用。", en="The product's file is not available now.",
     fix_zh="请稍后重试；持续出现请联系平台。", fix_en="Try again later; tell the platform if it goes on.",
+)  # fmt: skip
+ANSWER_GONE = rule(
+    "answer-gone", Kind.CONFLICT, zh="该请求编号的调用已记录为 {call}，但其答复不能再次给出；不会再次计费。",
+    en="The call with this request id is on record as {call}, but its answer cannot be given again; it is not charged again.",
+    fix_zh="请以新的请求编号重新调用，或凭记录位置与运营机构联系。",
+    fix_en="Call again with a fresh request id, or ask the operator, naming the record.",
 )  # fmt: skip
 DISK_FULL = rule(
     "disk-full", Kind.UNAVAILABLE, zh="无法记录用量，因此不作答复，也不计费。",
@@ -201,7 +207,7 @@ NDI_CODES: dict[str, int] = {
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
     "snapshot-too-old": 12005, "snapshot-damaged": 12005, "disk-full": 12005, "disk-failed": 12005,
     "calls-used-up": 12007, "calls-used-up-today": 12008, "too-many-per-second": 12010, "gateway-busy": 12010,
-    "call-failed": 13000,
+    "call-failed": 13000, "answer-gone": 12005,
 }  # fmt: skip
 """Return codes of NDI-TR-2025-05: 11xxx parameters, 12xxx system, 13xxx business."""
 
@@ -290,11 +296,29 @@ class FieldNames:
     required: tuple[str, ...]
 
 
-def names_of(definition: VerificationDefinition) -> FieldNames:
-    """Return the names of the fields of ``definition``."""
+ACTION_OF_KIND: dict[ProductKind, str] = {
+    ProductKind.VERIFY: "verify", ProductKind.LOOKUP: "lookup", ProductKind.QUERY: "query",
+    ProductKind.TABLE: "download", ProductKind.REPORT: "report", ProductKind.INDEX: "series",
+    ProductKind.MODEL: "predict",
+}  # fmt: skip
+"""The last part of the path of a call, by the kind of its product."""
+
+ACTIONS = frozenset(ACTION_OF_KIND.values())
+
+
+def inputs_of(kind: ProductKind, definition: Definition) -> tuple[InputField, ...]:
+    """Return the input fields of calls to a product of ``kind``."""
+    if kind is ProductKind.VERIFY and definition.verification is not None:
+        return tuple(InputField(field.name, field.is_required) for field in definition.verification.fields)
+    if kind is ProductKind.LOOKUP and definition.lookup is not None:
+        return tuple(InputField(key.name, is_required=True) for key in definition.lookup.keys)
+    return ()
+
+
+def names_of(inputs: tuple[InputField, ...]) -> FieldNames:
+    """Return the names of ``inputs``."""
     return FieldNames(
-        frozenset(field.name for field in definition.fields),
-        tuple(field.name for field in definition.fields if field.is_required),
+        frozenset(field.name for field in inputs), tuple(field.name for field in inputs if field.is_required)
     )
 
 
@@ -306,13 +330,13 @@ def are_plainly_right(fields: dict[str, str], names: FieldNames) -> bool:
     return all(name in fields for name in names.required)
 
 
-def field_reasons(fields: dict[str, str], definition: VerificationDefinition) -> tuple[Reason, ...]:
+def field_reasons(fields: dict[str, str], inputs: tuple[InputField, ...]) -> tuple[Reason, ...]:
     """Return what is wrong with the input fields. Only names that the product defines are repeated."""
-    known = {field.name for field in definition.fields}
+    known = {field.name for field in inputs}
     unknown = len(fields.keys() - known)
     reasons = [
         CALL_FIELD_MISSING.because(field=field.name)
-        for field in definition.fields
+        for field in inputs
         if field.is_required and not fields.get(field.name, "").strip()
     ]
     reasons += [
@@ -321,7 +345,7 @@ def field_reasons(fields: dict[str, str], definition: VerificationDefinition) ->
         if name in known and len(value) > FIELD_CHARS_MAX
     ]
     if unknown:
-        named = ", ".join(field.name for field in definition.fields)
+        named = ", ".join(field.name for field in inputs) or "—"
         reasons.append(CALL_FIELDS_UNKNOWN.because(count=unknown, fields=named))
     return tuple(reasons)
 

@@ -10,9 +10,9 @@ from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref
 from gongshu.base.ids import ContractId, KeyId, PartyId, PersonId, ProductId
 from gongshu.base.signing import SignedHeader
-from gongshu.compute.types import VerificationDefinition
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import UsagePolicy
+from gongshu.products.types import Definition, ProductKind
 
 
 class KeyKind(StrEnum):
@@ -63,13 +63,18 @@ class SnapshotContract:
 
 @dataclass(frozen=True)
 class SnapshotProduct:
-    """A product as the gateway knows it: where its artifact is and what its digest must be."""
+    """A product as the gateway knows it: where its artifact is, what its digest must be, and what it answers.
+
+    ``needs_consent``: a call carries the consent of the one whom it is about.
+    """
 
     id: ProductId
     digest: str
     artifact_sha256: str
     artifact_path: str  # relative to the home folder
-    verification: VerificationDefinition
+    kind: ProductKind
+    definition: Definition
+    needs_consent: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,28 @@ class PublishedSnapshot:
         return Ref("snapshot", self.id, self.content_digest)
 
 
+@dataclass(frozen=True)
+class InputField:
+    """An input field of a product's calls."""
+
+    name: str
+    is_required: bool
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What an opened artifact says to one call.
+
+    ``content`` goes to the caller beside the receipt: JSON, or with ``media`` (``application/pdf`` …) the whole body, the
+    receipt then being a header. With the result ``refused``, ``reasons`` say what is wrong with the input: what only the
+    artifact can know. They never repeat it.
+    """
+
+    result: ResultCode
+    content: bytes = b""
+    media: str = ""
+    reasons: tuple[Reason, ...] = ()
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """What an answer carries: enough to find the call again, nothing of its content."""
 
@@ -159,6 +186,7 @@ class BatchAnswered(msgspec.Struct, frozen=True):
     snapshot: int
     at: datetime
     items: tuple[ItemAnswer, ...]
+    contents: tuple[bytes, ...] = ()  # JSON beside each item, empty where there is none; part of the items in the body
 
 
 class IncomingCall(msgspec.Struct, frozen=True, gc=False):
@@ -175,13 +203,16 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     signed: SignedHeader | None = None
     timestamp: str = ""
     nonce: str = ""
+    consent: str = ""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A call that was served. The record is on disk."""
+    """A call that was served. The record is on disk. ``content`` and ``media`` are as in ``Outcome``."""
 
     receipt: Receipt
+    content: bytes = b""
+    media: str = ""
 
 
 @dataclass(frozen=True)

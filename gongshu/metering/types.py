@@ -168,6 +168,21 @@ class ContractUse:
     by_day: dict[str, int]
 
 
+class HandedUse(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How often a contract was answered by one gateway, as it tells another: in all, and on the last days."""
+
+    contract: ContractId
+    total: int
+    by_day: dict[str, int]
+
+
+class HandedRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A recent record of one gateway, as it tells another: a repeated request id is then answered from it."""
+
+    position: str
+    record: StoredRecord
+
+
 class MeterUnavailable(Exception):  # noqa: N818 - not an error of the program: the disk is full, or too many wait
     """A record could not be made durable, so no answer may leave. ``code`` says why: ``disk-full``, ``busy``, …"""
 

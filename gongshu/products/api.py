@@ -15,7 +15,17 @@ from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequ
 from gongshu.base.site import Site
 from gongshu.policies.types import Hours, UsagePolicy
 from gongshu.products import service
-from gongshu.products.types import PLAIN, Contract, Listing, Order, Pricing, ProductVersion
+from gongshu.products.types import (
+    NO_DEFINITION,
+    PLAIN,
+    Contract,
+    Definition,
+    Listing,
+    Order,
+    Pricing,
+    ProductKind,
+    ProductVersion,
+)
 
 router = APIRouter(tags=["products"])
 
@@ -54,6 +64,8 @@ class ProductBody:
     title: str
     summary: str
     purpose: str = ""
+    kind: ProductKind | None = None
+    definition: Definition = NO_DEFINITION
 
 
 @dataclass(frozen=True)
@@ -117,8 +129,9 @@ class ReasonBody:
 def define_product(site: SiteOf, actor: ActorOf, body: ProductBody) -> ProductVersion:
     """Make a product of a release."""
     return service.define_product(
-        site, actor, release_id=body.release_id, title=body.title, summary=body.summary, purpose=body.purpose
-    )
+        site, actor, release_id=body.release_id, title=body.title, summary=body.summary, purpose=body.purpose,
+        kind=body.kind, definition=body.definition,
+    )  # fmt: skip
 
 
 @router.get("/products", openapi_extra=needs(Permission.READ_CONTRACT_VIEW))

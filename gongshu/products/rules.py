@@ -14,13 +14,14 @@ from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decid
 from gongshu.base.identifiers import mod_37_check_character
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import Tier, tier_faults
-from gongshu.compute.types import JobKind, OutputFile
+from gongshu.compute.types import JobKind, JobPlan, OutputFile
 from gongshu.grants.types import ProductClass
 from gongshu.policies import service as policies
 from gongshu.policies.types import UsagePolicy
 from gongshu.products.types import (
     Contract,
     ContractStatus,
+    Definition,
     Listing,
     ListingStatus,
     Order,
@@ -33,12 +34,23 @@ from gongshu.products.types import (
     Standing,
 )
 
-KIND_OF_JOB: dict[JobKind, ProductKind] = {
-    JobKind.VERIFICATION: ProductKind.VERIFY,
-    JobKind.SQL: ProductKind.TABLE,
-    JobKind.JOINT: ProductKind.TABLE,
-    JobKind.PYTHON: ProductKind.TABLE,  # of the table that a program wrote; a model is not served yet
+OF_TABLES = (ProductKind.TABLE, ProductKind.QUERY, ProductKind.REPORT, ProductKind.INDEX)
+KINDS_OF_JOB: dict[JobKind, tuple[ProductKind, ...]] = {
+    JobKind.VERIFICATION: (ProductKind.VERIFY,),
+    JobKind.SQL: OF_TABLES,
+    JobKind.JOINT: OF_TABLES,
+    JobKind.PYTHON: (*OF_TABLES, ProductKind.MODEL),
 }
+"""What the operator may choose among, by what the job made. Without a choice it is the first that has a file."""
+
+TABLES = (".parquet", ".csv")
+ARTIFACTS_OF_KIND: dict[ProductKind, tuple[str, ...]] = {
+    ProductKind.VERIFY: (".lmdb", ".mdb"),
+    ProductKind.LOOKUP: (".lmdb",),
+    ProductKind.MODEL: (".onnx",),
+    **dict.fromkeys(OF_TABLES, TABLES),
+}
+"""What a product of each kind is served from, best first; definitions and reports beside it are not artifacts."""
 
 LISTING_TRANSITIONS: dict[tuple[ListingStatus, str], tuple[ListingStatus, str]] = {
     (ListingStatus.LISTED, "delist"): (ListingStatus.DELISTED, "operator"),
@@ -93,6 +105,11 @@ PRODUCT_ARTIFACT_MISSING = rule(
     "product-artifact-missing", Kind.CONFLICT, zh="出域结果中没有可交付的文件。",
     en="The release holds no file that can be delivered.",
     fix_zh="请检查作业的输出文件，重新出域。", fix_en="Check what the job wrote and release it again.",
+)  # fmt: skip
+PRODUCT_KIND_OUTSIDE = rule(
+    "product-kind-outside", Kind.CONFLICT, zh="该出域结果不能作为“{kind}”类产品交付。",
+    en="This release cannot be delivered as a product of the kind {kind}.",
+    fix_zh="可选：{permitted}。", fix_en="Choose one of: {permitted}.",
 )  # fmt: skip
 PRODUCT_STOPPED = rule(
     "product-stopped", Kind.CONFLICT, zh="产品 {product} 已停止。", en="The product {product} has been stopped.",
@@ -185,8 +202,6 @@ PERCENT_MAX = 100
 STAGES_MAX, PACKS_MAX, PACK_MONTHS_MAX = 20, 20, 60
 """No count of calls in a price or a policy is higher: a trillion."""
 RATE = re.compile(r"\d{1,9}(\.\d{1,6})?")
-ARTIFACT_SUFFIXES = (".lmdb", ".mdb", ".parquet", ".csv")
-"""What a product is served from, best first; definitions and reports beside it are not artifacts."""
 
 
 def _ended(standing: Standing) -> tuple[Reason | None, ...]:
@@ -209,17 +224,31 @@ def _owned(party: PartyId, operator: PartyId) -> Reason | None:
     return None if party == operator else PRODUCT_NOT_YOURS.because(party=party, operator=operator)
 
 
-def artifact_of(files: tuple[OutputFile, ...]) -> OutputFile | None:
-    """Return the one released file that a product is served from."""
-    by_rank = [file for suffix in ARTIFACT_SUFFIXES for file in files if file.name.endswith(suffix)]
+def artifact_of(files: tuple[OutputFile, ...], kind: ProductKind) -> OutputFile | None:
+    """Return the one released file that a product of ``kind`` is served from."""
+    by_rank = [file for suffix in ARTIFACTS_OF_KIND[kind] for file in files if file.name.endswith(suffix)]
     return by_rank[0] if by_rank else None
 
 
-def decide_define(standing: Standing, party: PartyId) -> Decision[ProductVersion]:
+def kinds_of(job: JobKind, files: tuple[OutputFile, ...]) -> tuple[ProductKind, ...]:
+    """Return the kinds that a release can become, the usual one first."""
+    return tuple(kind for kind in KINDS_OF_JOB[job] if artifact_of(files, kind) is not None)
+
+
+def definition_of(plan: JobPlan, given: Definition) -> Definition:
+    """Return what a product answers: as the job was reviewed, or for kinds that are defined later as ``given``."""
+    if plan.verification is not None:
+        return Definition(verification=plan.verification)
+    return given
+
+
+def decide_define(standing: Standing, party: PartyId, job: JobKind) -> Decision[ProductVersion]:
     """A product is made by the operator of the entitlement, of released bytes, for the approved purpose (27号 art.14)."""
     product, permitted = standing.product, standing.entitlement.purpose
+    kinds = KINDS_OF_JOB[job]
     return decide(
         product,
+        None if product.kind in kinds else PRODUCT_KIND_OUTSIDE.because(kind=product.kind, permitted=", ".join(kinds)),
         _owned(party, standing.entitlement.operator),
         *_ended(standing),
         None if product.title and product.summary else PRODUCT_TITLE_MISSING.because(),

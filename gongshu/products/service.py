@@ -32,10 +32,12 @@ from gongshu.parties import service as parties
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import rules, store
 from gongshu.products.types import (
+    NO_DEFINITION,
     PLAIN,
     Contract,
     ContractStatus,
     ContractTerms,
+    Definition,
     Listing,
     ListingStatus,
     Order,
@@ -65,30 +67,34 @@ def _standing_in(tx: Transaction, product: ProductVersion, now: datetime) -> Sta
 
 
 def define_product(
-    site: Site, actor: Actor, *, release_id: ReleaseId, title: str, summary: str, purpose: str = ""
-) -> ProductVersion:
-    """Make a product of a release. Kind, class, price rule and grant come from the job and its entitlement (27号 art.14).
+    site: Site, actor: Actor, *, release_id: ReleaseId, title: str, summary: str, purpose: str = "",
+    kind: ProductKind | None = None, definition: Definition = NO_DEFINITION,
+) -> ProductVersion:  # fmt: skip
+    """Make a product of a release. Class, price rule and grant come from the job and its entitlement (27号 art.14).
 
-    ``purpose`` may repeat the approved one; another one is refused.
+    ``purpose`` may repeat the approved one; another one is refused. ``kind`` is chosen among those that the job and its
+    files permit; without a choice it is the usual one. What a verification or a look-up answers comes from the job; of
+    other kinds ``definition`` says it.
     """
     now = site.now()
     with site.db.transaction() as tx:
         release = egress.release_in(tx, release_id)
         job = compute.job_in(tx, JobId(release.job.id))
         entitlement = scenarios.entitlement_in(tx, EntitlementId(release.entitlement.id))
-        artifact = rules.artifact_of(release.files)
+        chosen = kind or next(iter(rules.kinds_of(job.plan.kind, release.files)), rules.KINDS_OF_JOB[job.plan.kind][0])
+        artifact = rules.artifact_of(release.files, chosen)
         product = ProductVersion(
             id=ProductId(site.ids.make("product")), release=release.ref, release_id=release.id,
             entitlement=entitlement.id, grant=GrantId(entitlement.grant.id), operator=entitlement.operator,
-            kind=rules.KIND_OF_JOB[job.plan.kind], title=title.strip(), summary=summary.strip(),
+            kind=chosen, title=title.strip(), summary=summary.strip(),
             product_class=entitlement.product_class, purpose=purpose or entitlement.purpose, price=entitlement.price,
             artifact_sha256=artifact.sha256 if artifact else "", artifact_name=artifact.name if artifact else "",
-            verification=job.plan.verification, status=ProductStatus.ACTIVE, created_at=now,
+            definition=rules.definition_of(job.plan, definition), status=ProductStatus.ACTIVE, created_at=now,
         )  # fmt: skip
         decision = access.guard(
             actor,
             Permission.OPERATE_PRODUCT_WRITE,
-            lambda: rules.decide_define(_standing_in(tx, product, site.now()), actor.party),
+            lambda: rules.decide_define(_standing_in(tx, product, site.now()), actor.party, job.plan.kind),
         )
         audit.record(
             tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
@@ -105,12 +111,8 @@ def product_in(tx: Transaction, product_id: ProductId) -> ProductVersion:
 
 
 def products_in(tx: Transaction) -> tuple[ProductVersion, ...]:
-    """Return every product that calls can be made to: active, and served by look-up."""
-    return tuple(
-        product
-        for product in store.PRODUCTS.all(tx, status=ProductStatus.ACTIVE.value)
-        if product.kind is ProductKind.VERIFY
-    )
+    """Return every product that calls can be made to: all that are active."""
+    return store.PRODUCTS.all(tx, status=ProductStatus.ACTIVE.value)
 
 
 def _sees_all(actor: Actor) -> bool:

@@ -18,7 +18,7 @@ from gongshu.base.ids import (
     ReleaseId,
 )
 from gongshu.base.money import Tier
-from gongshu.compute.types import VerificationDefinition
+from gongshu.compute.types import LookupDefinition, VerificationDefinition
 from gongshu.grants.types import Grant, PriceRule, ProductClass
 from gongshu.policies.types import UsagePolicy
 from gongshu.scenarios.types import Entitlement
@@ -30,7 +30,12 @@ class ProductKind(StrEnum):
     """What a product is delivered as."""
 
     VERIFY = "verify"  # 核验
+    LOOKUP = "lookup"  # 标签查询
+    QUERY = "query"  # 统计查询
     TABLE = "table"  # 数据包
+    REPORT = "report"  # 报告
+    INDEX = "index"  # 指数
+    MODEL = "model"  # 模型
 
 
 class ProductStatus(StrEnum):
@@ -65,6 +70,17 @@ class ContractStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class Definition:
+    """What a product of its kind answers: the one part that is filled. A data package needs none."""
+
+    verification: VerificationDefinition | None = None
+    lookup: LookupDefinition | None = None
+
+
+NO_DEFINITION = Definition()
+
+
+@dataclass(frozen=True)
 class ProductVersion:
     """An immutable version of a product: the released files and how they are served.
 
@@ -85,7 +101,7 @@ class ProductVersion:
     price: PriceRule
     artifact_sha256: str
     artifact_name: str
-    verification: VerificationDefinition | None
+    definition: Definition
     status: ProductStatus
     created_at: datetime
 
@@ -94,7 +110,7 @@ class ProductVersion:
         """This version, bound to its release and definition."""
         return Ref(
             "product", self.id,
-            digest_of((self.release, self.kind, self.title, self.product_class, self.artifact_sha256, self.verification)),
+            digest_of((self.release, self.kind, self.title, self.product_class, self.artifact_sha256, self.definition)),
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import pytest
 from gongshu.base.days import Period
 from gongshu.delivery.api import application
 from gongshu.metering.types import ResultCode
+from gongshu.products.types import ProductKind
 from tests.gateways import (
     CONTRACT,
     DIFFERING,
@@ -362,7 +363,7 @@ def test_a_look_up_that_fails_is_not_charged_and_tells_nothing(world, caplog):
         return lookup
 
     async def work():
-        async with serving(world, open_lookup=open_broken) as client:
+        async with serving(world, openers={ProductKind.VERIFY: open_broken}) as client:
             return await call(client, "r1", MATCHING | {"name": ODD})
 
     answer = run(work)

@@ -9,10 +9,10 @@ from gongshu.base import identifiers
 from gongshu.base.days import Period
 from gongshu.base.decisions import Decision, Kind, Permitted, rule
 from gongshu.base.money import Tier
-from gongshu.compute.types import OutputFile
+from gongshu.compute.types import JobKind, OutputFile
 from gongshu.grants.types import ProductClass
 from gongshu.products import rules
-from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductStatus
+from gongshu.products.types import ContractStatus, ListingStatus, OrderStatus, ProductKind, ProductStatus
 from gongshu.scenarios.types import EntitlementStatus
 from tests import samples
 from tests.samples import BANK, NOW, OPERATOR, PURPOSE
@@ -42,18 +42,18 @@ def codes(decision: Decision[object]) -> list[str]:
     ],
 )
 def test_a_product_is_defined_by_the_operator_within_its_entitlement(changes, party, expected):
-    assert codes(rules.decide_define(samples.standing(**changes), party)) == expected
+    assert codes(rules.decide_define(samples.standing(**changes), party, JobKind.VERIFICATION)) == expected
 
 
 def test_all_reasons_against_a_product_are_returned_at_once():
     bad = samples.standing(product=samples.product(title="", purpose="x"), faults=(ENDED,))
-    assert len(rules.decide_define(bad, BANK).reasons) == 5
+    assert len(rules.decide_define(bad, BANK, JobKind.VERIFICATION).reasons) == 5
 
 
 def test_the_artifact_is_what_can_be_served_not_what_describes_it():
     described, hashes = OutputFile("definition.json", "a", 1, 1), OutputFile("hashes.lmdb", "b", 1, 1)
-    assert rules.artifact_of((described, hashes)) == hashes
-    assert rules.artifact_of((described,)) is None
+    assert rules.artifact_of((described, hashes), ProductKind.VERIFY) == hashes
+    assert rules.artifact_of((described,), ProductKind.VERIFY) is None
 
 
 # ------------------------------------------------------------------------------------------------------- listings

@@ -22,7 +22,7 @@ from gongshu.grants.types import GrantStatus
 from gongshu.metering.types import ResultCode
 from gongshu.products import service as products
 from gongshu.products import store as products_store
-from gongshu.products.types import Contract, ProductKind
+from gongshu.products.types import Contract, Definition, ProductKind
 from tests import samples, world
 from tests.gateways import DEFINITION, KNOWN, MATCHING, make_artifact
 from tests.world import AUDITOR, BANK, OPERATOR
@@ -40,7 +40,7 @@ def contract(site: Site) -> Contract:
         path = site.home / "releases" / product.release_id / "verification.lmdb"
         make_artifact(path, site.keys, KNOWN.items())
         served = replace(
-            product, kind=ProductKind.VERIFY, verification=DEFINITION, artifact_name=path.name,
+            product, kind=ProductKind.VERIFY, definition=Definition(verification=DEFINITION), artifact_name=path.name,
             artifact_sha256=sha256_hex(path.read_bytes()),
         )  # fmt: skip
         products_store.PRODUCTS.save(tx, product, served)

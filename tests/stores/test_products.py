@@ -55,7 +55,7 @@ def test_a_product_takes_everything_that_counts_from_its_entitlement(site):
     assert (product.artifact_name, product.artifact_sha256) == ("table.parquet", release.files[0].sha256)
     with site.db.reading() as tx:
         assert products.product_in(tx, product.id) == product
-        assert products.products_in(tx) == (), "a table is no product that calls are answered from"
+        assert products.products_in(tx) == (product,), "every active product is offered to the gateways"
     parents = {edge.parent.kind for edge in audit.trace_back(site, "product", product.id).edges}
     assert {"release", "entitlement", "output", "job"} <= parents
 

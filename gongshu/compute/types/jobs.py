@@ -56,10 +56,45 @@ class VerificationField:
 
 @dataclass(frozen=True)
 class VerificationDefinition:
-    """Input fields → match, mismatch, no record; nothing else. Every column needs the use ``compare``."""
+    """Input fields → match, mismatch, no record; nothing else. Every column needs the use ``compare``.
+
+    ``needs_consent``: calls carry the subject's consent (PIPL art. 13, 23, 29).
+    """
 
     relation: str
     fields: tuple[VerificationField, ...]
+    needs_consent: bool = False
+
+
+@dataclass(frozen=True)
+class LookupKey:
+    """An input field of a look-up and the column that it names the subject by; ``data_type`` is filled in by the gate."""
+
+    name: str
+    column: str
+    data_type: DataType = DataType.TEXT
+
+
+@dataclass(frozen=True)
+class LookupOutput:
+    """A tag, band or score that a look-up answers, and the column that it is made of.
+
+    ``bounds`` cut a number into bands, in rising order: ``("0", "100")`` gives below 0, from 0 to below 100, and from 100.
+    """
+
+    name: str
+    column: str
+    bounds: tuple[str, ...] = ()
+    data_type: DataType = DataType.TEXT
+
+
+@dataclass(frozen=True)
+class LookupDefinition:
+    """Who (``keys``, by ``compare``) → tags, bands, scores (``outputs``, by ``reveal``). Answered with consent only."""
+
+    relation: str
+    keys: tuple[LookupKey, ...]
+    outputs: tuple[LookupOutput, ...]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ An answer has the same length whatever the result, and nothing that a caller sen
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ ANSWER_BYTES = 1024
 ITEM_BYTES = 200
 CALLS_AT_ONCE_MAX = 2048
 TICK_SECONDS = 0.05
+_PRODUCTS = "/v1/products/"
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 STATUS_OF: dict[Kind, int] = {
@@ -47,6 +49,20 @@ class _Answer(msgspec.Struct, frozen=True):
     receipt: Receipt
 
 
+class _Common(msgspec.Struct, frozen=True):
+    """What stands once in the answer to a batch."""
+
+    code: int
+    request_id: str
+    contract: str
+    contract_digest: str
+    product: str
+    product_digest: str
+    snapshot: int
+    at: datetime
+    items: tuple[()] = ()
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,10 +74,21 @@ def answer_body(receipt: Receipt) -> bytes:
     return body.ljust(ANSWER_BYTES, b" ")
 
 
+def content_body(answered: Answered) -> bytes:
+    """Return the body of an answer with content: its length tells that of the content and nothing else."""
+    return b'{"content":' + answered.content + b"," + answer_body(answered.receipt)[1:]
+
+
 def batch_body(answered: BatchAnswered) -> bytes:
     """Return the body of a batch: each item padded, so that its length tells its id and nothing else."""
-    common = _encode(msgspec.structs.replace(answered, items=()))
-    items = b",".join(_encode(item).ljust(ITEM_BYTES + len(item.id), b" ") for item in answered.items)
+    common = _encode(_Common(*(getattr(answered, name) for name in _Common.__struct_fields__[:-1])))
+    padded = [_encode(item).ljust(ITEM_BYTES + len(item.id), b" ") for item in answered.items]
+    if any(answered.contents):
+        padded = [
+            b'{"content":' + content + b"," + item[1:] if content else item
+            for item, content in zip(padded, answered.contents, strict=True)
+        ]
+    items = b",".join(padded)
     return common.replace(b'"items":[]', b'"items":[' + items + b"]")
 
 
@@ -92,7 +119,7 @@ def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
 
 
 class GatewayApp:
-    """ASGI: ``POST /v1/products/<id>/verify``, ``GET /healthz``, ``GET /readyz``, and the life of the gateway."""
+    """ASGI: ``POST /v1/products/<id>/<action or batch>``, ``GET /healthz``, ``GET /readyz``, and the life of the gateway."""
 
     def __init__(self, open_gateway: Callable[[], service.Gateway], proxies: frozenset[str] = frozenset()) -> None:
         """Open nothing yet: the gateway is opened when the server starts.
@@ -152,13 +179,13 @@ class GatewayApp:
         gateway, path = self._gateway, scope["path"]
         if gateway is None or self._running >= CALLS_AT_ONCE_MAX:
             await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1))
-        elif scope["method"] == "POST" and path.startswith("/v1/products/") and path.endswith("/verify"):
+        elif scope["method"] == "POST" and path.startswith(_PRODUCTS) and path.rpartition("/")[2] in service.ACTIONS:
             self._running += 1
             try:
-                await _verify(gateway, self._proxies, scope, receive, send)
+                await _call(gateway, self._proxies, scope, receive, send)
             finally:
                 self._running -= 1
-        elif scope["method"] == "POST" and path.startswith("/v1/products/") and path.endswith("/batch"):
+        elif scope["method"] == "POST" and path.startswith(_PRODUCTS) and path.endswith("/batch"):
             self._running += 1
             try:
                 await _batch(gateway, self._proxies, scope, receive, send)
@@ -209,6 +236,7 @@ async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, 
         certificate.decode("ascii", "replace").lower(),
         None if is_plain or not proof else read_header(proof.decode("ascii", "replace")),
         headers.get(b"x-timestamp", b"").decode("ascii", "replace"), headers.get(b"x-nonce", b"").decode("ascii", "replace"),
+        headers.get(b"x-consent", b"").decode("ascii", "replace"),
     )  # fmt: skip
 
 
@@ -225,18 +253,23 @@ async def _batch(
         await _plain(send, 200, batch_body(outcome))
 
 
-async def _verify(
+async def _call(
     gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
 ) -> None:
     call = await _read_call(proxies, scope, receive, service.BODY_BYTES_MAX)
     if call is None:
         return
     outcome = await gateway.answer(call)
-    if isinstance(outcome, Answered):
+    if isinstance(outcome, Turned):
+        await _refuse(send, outcome, close=call.is_body_too_long)
+    elif not outcome.content:
         await send(_ANSWER_START)
         await send({"type": "http.response.body", "body": answer_body(outcome.receipt)})
+    elif not outcome.media:
+        await _plain(send, 200, content_body(outcome))
     else:
-        await _refuse(send, outcome, close=call.is_body_too_long)
+        receipt = (b"x-receipt", _encode(outcome.receipt))
+        await _plain(send, 200, outcome.content, [(b"content-type", outcome.media.encode()), receipt])
 
 
 async def _refuse(send: Send, turned: Turned, *, close: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What delivery offers: keys, the policy snapshot, and the gateway that serves from it."""
 
 from gongshu.delivery.rules import (
+    ACTIONS,
     BATCH_BYTES_MAX,
     BODY_BYTES_MAX,
     GATEWAY_BUSY,
@@ -14,6 +15,7 @@ from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
 
 __all__ = [
+    "ACTIONS",
     "BATCH_BYTES_MAX",
     "BODY_BYTES_MAX",
     "GATEWAY_BUSY",

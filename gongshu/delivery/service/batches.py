@@ -1,4 +1,4 @@
-"""Many verifications in one request: each item is a call of its own, with its own id, record and answer.
+"""Many calls in one request: each item is a call of its own, with its own id, record and answer.
 
 Who calls and from where is looked at once; what is left of the contract's counts is shared out in the order of the items;
 all records of a batch go to the disk together.
@@ -11,14 +11,14 @@ from hashlib import blake2b
 import msgspec
 
 from gongshu.base.decisions import Reason
-from gongshu.compute import service as compute
 from gongshu.delivery import rules
-from gongshu.delivery.service.artifacts import Lookup
+from gongshu.delivery.service.kinds import OUTCOMES, Answer
 from gongshu.delivery.service.opening import Opened
-from gongshu.delivery.types import BatchAnswered, IncomingCall, ItemAnswer
+from gongshu.delivery.types import BatchAnswered, IncomingCall, ItemAnswer, Outcome
 from gongshu.metering import service as metering
-from gongshu.metering.types import ResultCode, StoredRecord
+from gongshu.metering.types import ANSWERED, ResultCode, StoredRecord, UsageRecord
 from gongshu.policies import service as policies
+from gongshu.products.types import ProductKind
 
 DIGEST_BYTES = 16
 
@@ -59,17 +59,18 @@ class Batch:
     """One batch on its way: what is left of the counts, and the answers so far, in the order of the items."""
 
     def __init__(  # noqa: PLR0917 - what every item needs
-        self, meter: metering.Meter, opened: Opened, lookup: Lookup, digest_key: bytes, purpose: str, now: datetime,
-        snapshot: int,
+        self, meter: metering.Meter, opened: Opened, answer: Answer, digest_key: bytes, purpose: str, now: datetime,
+        snapshot: int, made: dict[str, Outcome] | None = None,
     ) -> None:  # fmt: skip
-        """Start with what the contract has left now."""
-        self._meter, self._opened, self._lookup, self._now = meter, opened, lookup, now
+        """Start with what the contract has left now. ``made``: outcomes by item that were worked out already (slow kinds)."""
+        self._meter, self._opened, self._answer, self._now = meter, opened, answer, now
+        self._made, self._contents = made, dict[str, bytes]()
         self._digest_key, self._purpose, self._snapshot = digest_key, purpose, snapshot
         self._futures: dict[int, asyncio.Future[str]] = {}
 
     def answer(self, item: BatchItem) -> ItemAnswer:
         """Answer one item and put its record on the way to the disk; the caller waits for ``durable``."""
-        opened, contract = self._opened, self._opened.contract
+        contract = self._opened.contract
         reason = rules.request_id_reason(item.id)
         if reason is not None:
             return self._refuse(item, "", reason, is_id_good=False)
@@ -84,22 +85,32 @@ class Batch:
             if earlier.record.request_digest != digest:
                 return self._refuse(item, digest, rules.REQUEST_ID_REUSED.because())
             self._wait(earlier.durable)
-            record = earlier.record
-            return ItemAnswer(item.id, rules.NDI_OK, record.result, record.position, record.is_charged)
+            return self._repeat(item, earlier.record)
         so_far, today = self._meter.use_of(contract.id, self._now)
         used_up = policies.count_reasons(contract.policy, so_far, today)
         if used_up:
             return self._refuse(item, digest, used_up[0])
-        result = self._look_up(item.fields)
-        if result is ResultCode.ERROR:
-            blank = compute.missing_fields(opened.product.verification, item.fields) if opened.product else ()
-            failure = rules.CALL_FIELD_MISSING.because(field=blank[0]) if blank else rules.CALL_FAILED.because()
-            return self._refuse(item, digest, failure, ResultCode.REFUSED if blank else ResultCode.ERROR)
-        return self._record(item, digest, result, id_key=id_key)
+        outcome = self._ask(item)
+        if outcome.result not in ANSWERED:
+            failure = outcome.reasons[0] if outcome.reasons else rules.CALL_FAILED.because()
+            return self._refuse(item, digest, failure, ResultCode.REFUSED if outcome.reasons else ResultCode.ERROR)
+        self._contents[item.id] = outcome.content
+        return self._record(item, digest, outcome.result, id_key=id_key)
+
+    def _repeat(self, item: BatchItem, record: UsageRecord) -> ItemAnswer:
+        """Answer an item that is on record once more, its content from the same artifact."""
+        product = self._opened.product
+        if product is not None and product.kind is not ProductKind.VERIFY:
+            outcome = self._ask(item) if record.contract_digest == self._opened.contract.digest else None
+            if outcome is None or outcome.result is not record.result:
+                gone = rules.ANSWER_GONE
+                return ItemAnswer(item.id, rules.ndi_code(gone.code), record.result, record.position, error=gone.code)
+            self._contents[item.id] = outcome.content
+        return ItemAnswer(item.id, rules.NDI_OK, record.result, record.position, record.is_charged)
 
     def _field_reasons(self, fields: dict[str, str]) -> tuple[Reason, ...]:
-        opened, product = self._opened, self._opened.product
-        if product is None or opened.names is None:
+        opened = self._opened
+        if opened.names is None:
             return (rules.PRODUCT_UNAVAILABLE.because(),)
         beyond = len(fields.keys() - opened.fields) if opened.fields else 0
         not_agreed = policies.field_reason(opened.contract.policy, beyond)
@@ -107,13 +118,20 @@ class Batch:
             return (not_agreed,)
         if rules.are_plainly_right(fields, opened.names):
             return ()
-        return rules.field_reasons(fields, product.verification)
+        return rules.field_reasons(fields, opened.inputs)
 
-    def _look_up(self, fields: dict[str, str]) -> ResultCode:
+    def _ask(self, item: BatchItem) -> Outcome:
+        if self._made is not None:
+            return self._made[item.id]
         try:
-            return self._lookup(fields)
+            return self._answer(item.fields)
         except Exception:  # noqa: BLE001 - whatever it is, the item fails and is not charged
-            return ResultCode.ERROR
+            return OUTCOMES[ResultCode.ERROR]
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """What goes to the caller beside each item, by its id."""
+        return self._contents
 
     def _refuse(
         self, item: BatchItem, digest: str, reason: Reason, result: ResultCode = ResultCode.REFUSED, *, is_id_good: bool = True
@@ -147,12 +165,12 @@ class Batch:
         return next((failure for failure in failures if failure), "")
 
 
-def summary(
-    call: IncomingCall, opened: Opened, answers: list[ItemAnswer], now: datetime, snapshot: int
-) -> BatchAnswered:
+def summary(  # noqa: PLR0917 - what an answer is made of
+    call: IncomingCall, opened: Opened, answers: list[ItemAnswer], now: datetime, snapshot: int, contents: dict[str, bytes]
+) -> BatchAnswered:  # fmt: skip
     """Return the answer of a whole batch."""
     contract = opened.contract
     return BatchAnswered(
         rules.NDI_OK, call.request_id, contract.id, contract.digest, contract.product, contract.product_digest, snapshot,
-        now, tuple(answers),
+        now, tuple(answers), tuple(contents.get(answer.id, b"") for answer in answers),
     )  # fmt: skip

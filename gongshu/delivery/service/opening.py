@@ -12,6 +12,7 @@ import msgspec
 
 from gongshu.base.ids import KeyId
 from gongshu.delivery import adapters, rules
+from gongshu.delivery.service.artifacts import source_of
 from gongshu.delivery.types import SnapshotContract, SnapshotHead, SnapshotProduct
 
 log = logging.getLogger("gongshu.gateway")
@@ -23,13 +24,18 @@ OPEN_KEPT_MAX = 200_000
 class Opened:
     """What a key opens: one contract's product."""
 
-    __slots__ = ("batch_path", "contract", "fields", "is_signing", "key", "names", "networks", "path", "product")
+    __slots__ = (
+        "batch_path", "contract", "fields", "inputs", "is_signing", "key", "names", "networks", "path", "product", "source",
+    )  # fmt: skip
 
     def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
         """Prepare what every call under the contract needs."""
         self.contract, self.key, self.product = contract, key, product
-        self.names = rules.names_of(product.verification) if product is not None else None
-        self.path = f"/v1/products/{contract.product}/verify"
+        self.inputs = rules.inputs_of(product.kind, product.definition) if product is not None else ()
+        self.names = rules.names_of(self.inputs) if product is not None else None
+        self.source = source_of(product) if product is not None else None
+        action = rules.ACTION_OF_KIND[product.kind] if product is not None else "verify"
+        self.path = f"/v1/products/{contract.product}/{action}"
         self.batch_path = f"/v1/products/{contract.product}/batch"
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)

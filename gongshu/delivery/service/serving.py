@@ -7,7 +7,7 @@ are exact.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -18,29 +18,31 @@ from gongshu.base.days import Period
 from gongshu.base.decisions import Denied, Reason
 from gongshu.base.ids import ContractId
 from gongshu.base.site import Clock, Keys
-from gongshu.compute import service as compute
 from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
-from gongshu.delivery.service.artifacts import Artifacts, Lookup, OpenLookup
+from gongshu.delivery.service.artifacts import Artifacts
 from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
 from gongshu.delivery.service.following import Follower
+from gongshu.delivery.service.kinds import OPENERS, OUTCOMES, SLOW_KINDS, Answer, Opener
 from gongshu.delivery.service.measures import Measures
 from gongshu.delivery.service.opening import Opened, Opening
 from gongshu.delivery.service.signatures import Signatures, opener_of
+from gongshu.delivery.service.threads import Threads
 from gongshu.delivery.types import (
     Answered,
     BatchAnswered,
     IncomingCall,
+    Outcome,
     Receipt,
     SnapshotContract,
     SnapshotHead,
-    SnapshotProduct,
     Turned,
 )
 from gongshu.metering import service as metering
-from gongshu.metering.types import MeterUnavailable, ResultCode, StoredRecord, UsageRecord
+from gongshu.metering.types import ANSWERED, MeterUnavailable, ResultCode, StoredRecord, UsageRecord
 from gongshu.policies import service as policies
 from gongshu.policies.types import UsageRequest
+from gongshu.products.types import ProductKind
 
 log = logging.getLogger("gongshu.gateway")
 
@@ -76,7 +78,7 @@ class Gateway:
         clock: Clock,
         keys: Keys,
         *,
-        open_lookup: OpenLookup = compute.open_lookup,
+        openers: Mapping[ProductKind, Opener] = OPENERS,
         limits: metering.MeterLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,7 +86,7 @@ class Gateway:
         self._clock, self._monotonic = clock, monotonic
         self._digest_key = keys.secret(DIGEST_KEY)
         self.meter = metering.open_meter(home, gateway, clock, limits)
-        self._artifacts = Artifacts(home, keys, open_lookup)
+        self._artifacts, self._threads = Artifacts(home, keys, openers), Threads()
         self.measures = Measures(self._states)
         self._opening = Opening(home)
         self._signatures = Signatures(keys, clock)
@@ -115,6 +117,7 @@ class Gateway:
         return {
             "ready": 0.0 if self._unready(now) else 1.0, "snapshot_number": self._snapshot.number if self._snapshot else 0,
             "snapshot_age_seconds": age, "waiting_records": self.meter.waiting, "open_files": self._artifacts.opened,
+            "waiting_answers": self._threads.waiting,
         }  # fmt: skip
 
     def unready(self) -> Reason | None:
@@ -130,6 +133,7 @@ class Gateway:
     async def close(self) -> None:
         """Wait for the records that are on their way, seal them, and let go of the folder."""
         await self.meter.close()
+        self._threads.close()
         self._artifacts.close()
 
     # ---------------------------------------------------------------------------------------------------------- calls
@@ -154,17 +158,13 @@ class Gateway:
         opened = self._open(call, now)
         if isinstance(opened, Turned):
             return opened
-        product = opened.product
-        if product is not None and self._artifacts.find(product) is None:
-            await self._artifacts.load(product)  # before anything is counted
+        source = opened.source
+        if source is not None and self._artifacts.find(source) is None:
+            await self._artifacts.load(source)  # before anything is counted
         try:
             considered = self._consider(_Considered(call, opened, now))
             if considered.reasons:
                 return await self._turn(considered)
-            earlier = considered.earlier
-            if earlier is not None:
-                failure = await earlier.durable if earlier.durable is not None else ""
-                return _unavailable(failure) if failure else Answered(self._receipt(opened, earlier.record))
             return await self._serve(considered)
         except MeterUnavailable as unavailable:
             return _unavailable(unavailable.code)
@@ -190,21 +190,28 @@ class Gateway:
         opened = self._open(call, now)
         if isinstance(opened, Turned):
             return opened
-        lookup = await self._artifacts.load(opened.product) if opened.product is not None else None
+        answer = await self._artifacts.load(opened.source) if opened.source is not None else None
         considered = _Considered(call, opened, now)
         try:
             items = self._consider_batch(considered)
             if considered.reasons:
                 return await self._turn(considered)
-            if lookup is None:
+            if answer is None:
                 return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
+            if opened.product is not None and opened.product.kind in SLOW_KINDS:
+                slow = answer
+                made = await self._threads.run(lambda: {item.id: _ask(slow, item.fields) for item in items})
+                if made is None:
+                    return _unavailable("busy")
+            else:
+                made = None
             number = self._snapshot.number if self._snapshot else 0
-            batch = Batch(self.meter, opened, lookup, self._digest_key, considered.purpose, now, number)
+            batch = Batch(self.meter, opened, answer, self._digest_key, considered.purpose, now, number, made)
             answers = [batch.answer(item) for item in items]
             failure = await batch.durable()
         except MeterUnavailable as unavailable:
             return _unavailable(unavailable.code)
-        return _unavailable(failure) if failure else summary(call, opened, answers, now, number)
+        return _unavailable(failure) if failure else summary(call, opened, answers, now, number, batch.contents)
 
     def _consider_batch(self, considered: _Considered) -> list[BatchItem]:
         """Return the items of a batch; reasons against all of them go into ``considered``."""
@@ -294,13 +301,13 @@ class Gateway:
             reasons.extend(body.reasons)
             return purpose or "—"
         fields = considered.fields = body.value
-        names, product = opened.names, opened.product
-        if names is not None and product is not None:
+        names = opened.names
+        if names is not None:
             if PURPOSE_FIELD in fields and PURPOSE_FIELD not in names.known:
                 stated = fields.pop(PURPOSE_FIELD)
                 purpose = purpose or stated
             if not rules.are_plainly_right(fields, names):
-                reasons.extend(rules.field_reasons(fields, product.verification))
+                reasons.extend(rules.field_reasons(fields, opened.inputs))
         if not purpose:
             reasons.append(rules.PURPOSE_MISSING.because())
         content = _encode_sorted((opened.contract.product, purpose, fields))
@@ -318,13 +325,40 @@ class Gateway:
         return count
 
     async def _serve(self, considered: _Considered) -> Answered | Turned:
-        product = considered.opened.product
-        lookup = self._artifacts.find(product) if product is not None else None
-        if product is None or lookup is None:
+        """Answer a call that nothing speaks against, and its record too."""
+        source, product = considered.opened.source, considered.opened.product
+        answer = self._artifacts.find(source) if source is not None else None
+        if considered.earlier is not None:
+            return await self._repeat(considered, answer)
+        if product is None or answer is None:
             return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
-        result = _look_up(lookup, considered.fields)
-        if result is ResultCode.ERROR:
-            return await self._fail(considered, product)
+        if product.kind not in SLOW_KINDS:
+            return await self._conclude(considered, _ask(answer, considered.fields))
+        outcome = await self._threads.run(lambda: _ask(answer, considered.fields))
+        if outcome is None:
+            return _unavailable("busy")
+        is_repeat = self._look_again(considered)
+        if considered.reasons:
+            return await self._turn(considered)
+        return await (self._repeat(considered, answer) if is_repeat else self._conclude(considered, outcome))
+
+    def _look_again(self, considered: _Considered) -> bool:
+        """Look at what others may have taken while a thread worked, counts and request id; return whether it is a repeat."""
+        contract = considered.opened.contract
+        earlier = considered.earlier = self.meter.earlier(considered.id_key)
+        if earlier is None:
+            so_far, today = self.meter.use_of(contract.id, considered.now)
+            considered.reasons.extend(policies.count_reasons(contract.policy, so_far, today))
+        elif earlier.record.request_digest != considered.digest:
+            considered.reasons.append(rules.REQUEST_ID_REUSED.because())
+        return earlier is not None
+
+    async def _conclude(self, considered: _Considered, outcome: Outcome) -> Answered | Turned:
+        """Record an outcome and return it once the record is on disk. Nothing waits before the record is on its way."""
+        result = outcome.result
+        if result not in ANSWERED:
+            considered.reasons.extend(outcome.reasons or (rules.CALL_FAILED.because(),))
+            return await self._turn(considered, ResultCode.REFUSED if outcome.reasons else ResultCode.ERROR)
         record = self._record(considered, result)
         position, durable = self.meter.append(record, considered.id_key)
         failure = await durable
@@ -334,18 +368,33 @@ class Gateway:
             Receipt(
                 position, record.request_id, record.contract, record.contract_digest, record.product,
                 considered.opened.contract.product_digest, record.snapshot, record.at, result, record.is_charged,
-            )
+            ), outcome.content, outcome.media,
         )  # fmt: skip
 
-    async def _fail(self, considered: _Considered, product: SnapshotProduct) -> Turned:
-        """Record that the look-up gave no result: the input turned out blank once it was normalised, or it is our fault."""
-        blank = compute.missing_fields(product.verification, considered.fields)
-        names = [field.name for field in product.verification.fields if field.name in blank]
-        considered.reasons.extend(rules.CALL_FIELD_MISSING.because(field=name) for name in names)
-        if names:
-            return await self._turn(considered)
-        considered.reasons.append(rules.CALL_FAILED.because())
-        return await self._turn(considered, ResultCode.ERROR)
+    async def _repeat(self, considered: _Considered, answer: Answer | None) -> Answered | Turned:
+        """Answer a call that is on record once more: from the record, and its content from the same artifact."""
+        earlier, opened = considered.earlier, considered.opened
+        if earlier is None or opened.product is None:
+            return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
+        record, kind = earlier.record, opened.product.kind
+        failure = await earlier.durable if earlier.durable is not None else ""
+        if failure:
+            return _unavailable(failure)
+        if kind is ProductKind.VERIFY:  # the result is all there is to say
+            return Answered(self._receipt(opened, record))
+        outcome: Outcome | None = None
+        if answer is not None and record.contract_digest == opened.contract.digest:  # it names the product's digest
+            slow = kind in SLOW_KINDS
+            outcome = (
+                await self._threads.run(lambda: _ask(answer, considered.fields))
+                if slow
+                else _ask(answer, considered.fields)
+            )
+            if outcome is None:
+                return _unavailable("busy")
+        if outcome is None or outcome.result is not record.result:
+            return Turned((rules.ANSWER_GONE.because(call=record.position),), call=record.position)
+        return Answered(self._receipt(opened, record), outcome.content, outcome.media)
 
     async def _turn(self, considered: _Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
         """Record a refusal, never charged, and return it."""
@@ -379,12 +428,12 @@ def _but_purpose(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
     return tuple(reason for reason in reasons if reason.code != "purpose-not-agreed")
 
 
-def _look_up(lookup: Lookup, fields: dict[str, str]) -> ResultCode:
+def _ask(answer: Answer, fields: dict[str, str]) -> Outcome:
     try:
-        return lookup(fields)
+        return answer(fields)
     except Exception as error:  # noqa: BLE001 - whatever it is, the call fails and is not charged
-        log.error("look-up failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold input values
-        return ResultCode.ERROR
+        log.error("a call failed: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold input values
+        return OUTCOMES[ResultCode.ERROR]
 
 
 def _unavailable(code: str) -> Turned:

@@ -24,7 +24,7 @@ from gongshu.delivery.types import (
 )
 from gongshu.grants.types import ProductClass
 from gongshu.products import service as products
-from gongshu.products.types import Contract, ProductVersion, Standing
+from gongshu.products.types import Contract, ProductKind, ProductVersion, Standing
 
 SIGNING_KEY = "snapshot-signing"
 REFRESHES_PER_LIFE = 4
@@ -152,7 +152,7 @@ def _whole(tx: Transaction, site: Site) -> SnapshotHead:
 
 def _content(tx: Transaction, site: Site) -> Snapshot:
     size, _ = audit.changes_since_in(tx, 0, ())
-    offered = tuple(_product(product) for product in products.products_in(tx) if product.verification is not None)
+    offered = tuple(_product(product) for product in products.products_in(tx))
     keys: dict[ContractId, list[ApiKey]] = {}
     for key in store.KEYS.all(tx, is_revoked="no"):
         keys.setdefault(key.contract, []).append(key)
@@ -182,9 +182,10 @@ def _contract(contract: Contract, standing: Standing, keys: tuple[ApiKey, ...]) 
 
 
 def _product(product: ProductVersion) -> SnapshotProduct:
-    if product.verification is None:
-        raise ValueError(f"product {product.id} is not served by look-up")
+    verification = product.definition.verification
     return SnapshotProduct(
         id=product.id, digest=product.ref.digest, artifact_sha256=product.artifact_sha256,
-        artifact_path=f"releases/{product.release_id}/{product.artifact_name}", verification=product.verification,
+        artifact_path=f"releases/{product.release_id}/{product.artifact_name}", kind=product.kind,
+        definition=product.definition,
+        needs_consent=product.kind is ProductKind.LOOKUP or (verification is not None and verification.needs_consent),
     )  # fmt: skip
