@@ -168,11 +168,12 @@ class Caller(asyncio.Protocol):
         self._buffer += data
         head, end, rest = self._buffer.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
-        if end and length and len(rest) >= int(length[1]):
+        is_whole = len(rest) >= int(length[1]) if length else rest.endswith(b"0\r\n\r\n")  # else in chunks
+        if end and is_whole:
             if not head.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(f"a call failed: {head!r}")
             self._answers[0] += 1
-            self._buffer = rest[int(length[1]) :]
+            self._buffer = b""
             self._send()
 
 
