@@ -6,7 +6,17 @@ from enum import StrEnum
 
 from gongshu.base.decisions import Reason
 from gongshu.base.digest import Ref, digest_of
-from gongshu.base.ids import EntitlementId, GrantId, JobId, OutputId, PartyId, PersonId, ReleaseId
+from gongshu.base.ids import (
+    ContractId,
+    EntitlementId,
+    GrantId,
+    JobId,
+    OutputId,
+    PartyId,
+    PersonId,
+    ProductId,
+    ReleaseId,
+)
 from gongshu.compute.types import JobKind, ModelMeasure, OutputFile
 from gongshu.scenarios.types import Entitlement
 
@@ -225,3 +235,72 @@ class Standing:
     entitlement: Entitlement
     faults: tuple[Reason, ...]
     now: datetime
+
+
+class CopyFormat(StrEnum):
+    """The formats in which a released table is delivered."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    EXCEL = "xlsx"
+
+
+@dataclass(frozen=True)
+class CopyMark:
+    """What makes a buyer's copy its own: the key of the order of its rows, and what its description says.
+
+    ``describes`` goes into the file's own description where the format has one (Parquet, Excel).
+    """
+
+    order_key: str
+    describes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class CopyEvidence:
+    """How strongly a file looks like the copy of one contract.
+
+    Of ``compared`` pairs of rows ``agreeing`` stand in the contract's order. ``log10_probability`` bounds the probability
+    that so many do by chance for any contract that was asked about. ``column``: the evidence is within equal values of it.
+    """
+
+    contract: ContractId
+    compared: int
+    agreeing: int
+    log10_probability: float
+    column: str = ""
+    is_described: bool = False  # the file's own description names this contract, signed by us
+
+
+@dataclass(frozen=True)
+class MatchedRows:
+    """Rows of a leaked file found again in a released one.
+
+    ``rows`` are their places in the released file, in the order of the leaked one, each once; ``values`` say for each
+    column of the table which of these rows have equal values there (any number that is the same for equal values).
+    """
+
+    found: int
+    rows: tuple[int, ...]
+    values: tuple[tuple[str, tuple[int, ...]], ...]
+    described: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class CopyTrace:
+    """What became of the question whose copy a file is: evidence per contract, the strongest first.
+
+    ``zeros_min``: a contract is named when the bound of its probability has so many zeros behind the point, 10^-zeros_min.
+    """
+
+    product: ProductId
+    rows_in_file: int
+    rows_found: int
+    evidence: tuple[CopyEvidence, ...]
+    zeros_min: int
+
+    @property
+    def named(self) -> CopyEvidence | None:
+        """The contract whose copy it is, if the evidence is strong enough."""
+        best = next(iter(self.evidence), None)
+        return best if best is not None and best.log10_probability <= -self.zeros_min else None
