@@ -19,14 +19,17 @@ from gongshu.base.ids import ContractId
 from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Clock, Site
 from gongshu.metering import rules, store
-from gongshu.metering.adapters import segments, tables
-from gongshu.metering.adapters.disk import LOCAL_DISK, Disk
+from gongshu.metering.adapters import leaving, segments, tables
+from gongshu.metering.adapters.disk import LOCAL_DISK, Disk, write_durably
 from gongshu.metering.adapters.frames import as_record
+from gongshu.metering.adapters.leaving import StillRunning
 from gongshu.metering.adapters.meter import Earlier, Meter, MeterLimits, MeterLocked
 from gongshu.metering.adapters.tables import SpanCount
 from gongshu.metering.adapters.window import request_key
 from gongshu.metering.types import (
     CollectedCount,
+    HandedRecord,
+    HandedUse,
     SealedSegment,
     SegmentFault,
     SegmentSeal,
@@ -43,18 +46,29 @@ __all__ = [
     "MeterLimits",
     "MeterLocked",
     "SpanCount",
+    "StillRunning",
     "collect",
     "count_spans",
     "find_record",
+    "gateway_folders",
+    "is_gateway_name",
+    "last_segment_of",
+    "left_behind",
     "list_records",
     "open_meter",
     "open_segments",
     "request_key",
+    "sealed_after",
     "segment_of",
     "segments_by_contract",
+    "settle",
+    "take_in",
     "usage_folder",
     "usage_of",
 ]
+
+
+SENT_AT_ONCE = 8
 
 
 def usage_folder(home: Path, gateway: str) -> Path:
@@ -76,6 +90,73 @@ def open_meter(
 def _folders(site: Site) -> list[Path]:
     root = site.home / "usage"
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+# ------------------------------------------------------------------------------------------------- several gateways
+
+
+def is_gateway_name(name: str) -> bool:
+    """Whether a gateway may be called so."""
+    return segments.GATEWAY_NAME.fullmatch(name) is not None
+
+
+def gateway_folders(home: Path) -> tuple[str, ...]:
+    """Return the names of all gateways that usage of lies under ``home``."""
+    root = home / "usage"
+    return tuple(sorted(path.name for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
+
+
+def last_segment_of(home: Path, gateway: str) -> int:
+    """Return the highest number of a sealed segment of a gateway that lies under ``home``; 0 when there is none."""
+    sealed = segments.segment_ids(usage_folder(home, gateway), ".seal.json")
+    return segments.number_of(sealed[-1]) if sealed else 0
+
+
+def settle(home: Path, gateway: str, clock: Clock) -> bool:
+    """Seal what a gateway left open whose process has ended; ``StillRunning`` when it has not.
+
+    Returns whether all that it recorded lies here: not so where only its collected segments are.
+    """
+    folder = usage_folder(home, gateway)
+    leaving.settle(folder, clock)
+    return leaving.is_own_folder(folder)
+
+
+def left_behind(
+    home: Path, gateway: str, is_wanted: Callable[[str], bool]
+) -> tuple[tuple[HandedUse, ...], tuple[HandedRecord, ...]]:
+    """Return what a gateway that serves no more counted of the contracts that are wanted, and its recent records of them."""
+    return leaving.left_behind(usage_folder(home, gateway), MeterLimits().window_seconds, is_wanted)
+
+
+def sealed_after(home: Path, gateway: str, number: int) -> tuple[tuple[str, bytes, bytes], ...]:
+    """Return the next few sealed segments of a gateway after ``number``: id, records, seal."""
+    folder = usage_folder(home, gateway)
+    waiting = [name for name in segments.segment_ids(folder, ".seal.json") if segments.number_of(name) > number]
+    return tuple(
+        (name, segments.read_segment(folder, name), segments.seal_path(folder, name).read_bytes())
+        for name in waiting[:SENT_AT_ONCE]
+    )
+
+
+def take_in(home: Path, gateway: str, segment: str, data: bytes, seal_data: bytes) -> bool:
+    """Keep a sealed segment that a gateway elsewhere has sent, to be collected; whether it is one of that gateway's.
+
+    A segment is kept once: what is here already is not written again.
+    """
+    matched = segments.SEGMENT_ID.fullmatch(segment)
+    seal = segments.seal_in(seal_data)
+    if matched is None or matched["gateway"] != gateway or seal is None or seal.segment.id != segment:
+        return False
+    sha256, tally, is_whole = segments.recount(data)
+    if not is_whole or isinstance(rules.decide_collect(seal, sha256=sha256, recounted=tally.contracts()), Denied):
+        return False
+    folder = usage_folder(home, gateway)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not segments.seal_path(folder, segment).exists():
+        write_durably(LOCAL_DISK, segments.segment_path(folder, segment), data)
+        segments.write_seal(folder, seal, LOCAL_DISK)
+    return True
 
 
 # ------------------------------------------------------------------------------------------------------- collecting

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,21 +20,31 @@ from gongshu.base.site import Clock
 from gongshu.metering.adapters import segments
 from gongshu.metering.adapters.disk import LOCAL_DISK, Disk
 from gongshu.metering.adapters.frames import as_record, frame, header_frame, pack_record
+from gongshu.metering.adapters.leaving import SEGMENTS_REMEMBERED, recent_records
 from gongshu.metering.adapters.segments import Mark, SegmentFile, header_for
 from gongshu.metering.adapters.tally import DayOf, Tally
+from gongshu.metering.adapters.uses import Use, handed_use
 from gongshu.metering.adapters.window import RequestWindow, request_key
 from gongshu.metering.adapters.writer import WriterThread
-from gongshu.metering.types import ANSWERED, ContractUse, MeterUnavailable, SegmentSeal, StoredRecord, UsageRecord
+from gongshu.metering.types import (
+    ANSWERED,
+    ContractUse,
+    HandedRecord,
+    HandedUse,
+    MeterUnavailable,
+    SegmentSeal,
+    StoredRecord,
+    UsageRecord,
+)
 
 log = logging.getLogger("gongshu.metering")
 
 DISK_FULL = "disk-full"
 DISK_FAILED = "disk-failed"
 BUSY = "gateway-busy"
+MOVING = "contract-moving"
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 OFFSET_BITS = 40
-DAYS_KEPT_MAX = 62
-SEGMENTS_REMEMBERED = 8  # the calendar clock may have jumped: these are read back at a start whatever their times
 
 
 @dataclass(frozen=True)
@@ -79,22 +89,6 @@ class _Batch:
     entries: list[tuple[_Segment, int, bytes, StoredRecord, str]] = field(default_factory=list)
 
 
-class _Use:
-    """How often a contract was answered."""
-
-    __slots__ = ("by_day", "total")
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.by_day: dict[str, int] = {}
-
-    def add(self, day: str, number: int) -> None:
-        self.total += number
-        self.by_day[day] = self.by_day.get(day, 0) + number
-        if len(self.by_day) > DAYS_KEPT_MAX:  # never the one just counted: the calendar clock may have jumped back
-            del self.by_day[min(other for other in self.by_day if other != day)]
-
-
 class MeterLocked(Exception):  # noqa: N818 - a circumstance, not an error of the program
     """Another process writes to this gateway's folder."""
 
@@ -121,8 +115,10 @@ class Meter:
         self._clock, self._limits, self._monotonic, self._disk = clock, limits, monotonic, disk
         self._writer: WriterThread[str] = WriterThread("usage-writer")
         self._day_of = DayOf()
-        self._uses: dict[str, _Use] = {}
-        self._window = RequestWindow(limits.window_seconds, monotonic)
+        self._uses: dict[str, Use] = {}
+        self._window: RequestWindow[int] = RequestWindow(limits.window_seconds, monotonic)
+        self._handed: RequestWindow[UsageRecord] = RequestWindow(limits.window_seconds, monotonic)
+        self._answers_for: Callable[[ContractId], bool] | None = None
         self._pending: dict[bytes, tuple[str, StoredRecord, asyncio.Future[str]]] = {}
         self._current: _Segment | None = None
         self._finished: list[_Segment] = []  # waiting to be sealed
@@ -158,7 +154,7 @@ class Meter:
             self._next_number = max(self._next_number, segments.number_of(identifier) + 1)
             self._months[segments.number_of(identifier)] = found.month
             for tally in found.tallies:
-                use = self._uses.setdefault(tally.contract, _Use())
+                use = self._uses.setdefault(tally.contract, Use())
                 for day, number in tally.answered_by_day.items():
                     use.add(day, number)
         self._remember(seals)
@@ -207,13 +203,49 @@ class Meter:
             return Earlier(as_record(stored, position), durable)
         place = self._window.find(key)
         if place is None:
-            return None
+            handed = self._handed.find(key)
+            return None if handed is None else Earlier(handed, None)
         number, offset = place >> OFFSET_BITS, place & ((1 << OFFSET_BITS) - 1)
         identifier = header_for(self._gateway, self._months[number], number).segment
         record = segments.record_at(self._folder, identifier, offset)
         if record is None:  # the file was damaged under us: do not charge twice, do not answer
             raise MeterUnavailable(DISK_FAILED)
         return Earlier(record, None)
+
+    # ------------------------------------------------------------------------------------------------- several gateways
+
+    @property
+    def last_segment(self) -> int:
+        """The highest number of a segment of this gateway, sealed or not; 0 before the first."""
+        return self._next_number - 1
+
+    def only_for(self, answers_for: Callable[[ContractId], bool]) -> None:
+        """Count answers only under contracts of which ``answers_for`` says so at that moment."""
+        self._answers_for = answers_for
+
+    async def hand_over(
+        self, is_wanted: Callable[[str], bool]
+    ) -> tuple[tuple[HandedUse, ...], tuple[HandedRecord, ...]]:
+        """Return what this gateway itself counted of the contracts that are wanted, and the records of recent ids.
+
+        Exact when no answer is counted under these contracts any more. ``MeterUnavailable`` when that cannot be known.
+        """
+        await self.seal()
+        if self._failure:
+            raise MeterUnavailable(self._failure)
+        uses = tuple(handed_use(contract, use.own()) for contract, use in self._uses.items() if is_wanted(contract))
+        loop = asyncio.get_running_loop()
+        seconds = self._limits.window_seconds
+        records = await loop.run_in_executor(None, lambda: recent_records(self._folder, seconds, is_wanted))
+        return tuple(use for use in uses if use.total), records
+
+    def take_over(self, uses: dict[ContractId, ContractUse], records: Iterable[HandedRecord]) -> None:
+        """Count what all other gateways together counted of contracts, and remember their recent request ids."""
+        for contract, others in uses.items():
+            self._uses.setdefault(contract, Use()).take(others)
+        for handed in records:
+            key = request_key(handed.record.contract, handed.record.request_id)
+            self._handed.add(key, as_record(handed.record, handed.position))
 
     # ------------------------------------------------------------------------------------------------------ appending
 
@@ -227,6 +259,9 @@ class Meter:
             raise MeterUnavailable(self._failure)
         if self._waiting >= self._limits.waiting_records_max or self._window.is_full:
             raise MeterUnavailable(BUSY)
+        answers_for = self._answers_for  # decided here, for nothing waits between this and the count
+        if answers_for is not None and record.result in ANSWERED and not answers_for(record.contract):
+            raise MeterUnavailable(MOVING)
         day = self._day_of(record.at)
         segment = self._segment_for(day[:7])
         offset = segment.end
@@ -250,7 +285,7 @@ class Meter:
         else:
             key = key or request_key(record.contract, record.request_id)
             self._pending[key] = (position, record, batch.durable)
-            self._uses.setdefault(record.contract, _Use()).add(day, 1)
+            self._uses.setdefault(record.contract, Use()).add(day, 1)
         batch.entries.append((segment, offset, key, record, day))
         return position, batch.durable
 
@@ -374,6 +409,7 @@ class Meter:
     def tick(self) -> None:
         """Seal by time and at the end of a month, and forget old request ids. Called about once a second."""
         self._window.turn()
+        self._handed.turn()
         current = self._current
         if current is not None:
             is_old = self._monotonic() - current.began >= self._limits.segment_seconds_max

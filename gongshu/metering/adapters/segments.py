@@ -163,8 +163,16 @@ def write_seal(folder: Path, seal: SegmentSeal, disk: Disk) -> None:
 def read_seal(folder: Path, identifier: str) -> SegmentSeal | None:
     """Return the seal of a segment, or ``None`` when it is not sealed or the seal cannot be read."""
     try:
-        return msgspec.json.decode(seal_path(folder, identifier).read_bytes(), type=SegmentSeal)
-    except (FileNotFoundError, msgspec.DecodeError):
+        return seal_in(seal_path(folder, identifier).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def seal_in(data: bytes) -> SegmentSeal | None:
+    """Return the seal in ``data``, or ``None`` when it is none."""
+    try:
+        return msgspec.json.decode(data, type=SegmentSeal)
+    except msgspec.DecodeError:
         return None
 
 
