@@ -20,7 +20,7 @@ KNOWN = frozenset({
     "coalesce", "collect_list", "collect_set", "concat_ws", "contains", "corr", "count", "count_if", "covar_pop", "covar_samp",
     "cume_dist", "date_format", "date_trunc", "datediff", "day", "dayofweek", "dayofyear", "dense_rank", "endswith", "exp",
     "first_value", "flatten", "floor", "get", "greatest", "hour", "instr", "lag", "last_day", "last_value", "lead", "least", "left",
-    "length", "ln", "log10", "lower", "ltrim", "max", "max_by", "min", "min_by", "minute", "month", "nth_value", "ntile", "nullif",
+    "length", "ln", "log10", "listagg", "lower", "ltrim", "max", "max_by", "min", "min_by", "minute", "month", "nth_value", "ntile", "nullif",
     "percent_rank", "percentile", "percentile_disc", "power", "quarter", "rank", "regexp_like", "regexp_replace", "regr_intercept",
     "regr_r2", "regr_slope", "replace", "right", "rint", "round", "row_number", "rtrim", "sign", "slice", "sort_array", "sqrt",
     "startswith", "stddev_pop", "stddev_samp", "substring", "sum", "timestamp_micros", "timestampdiff", "transform", "trim",

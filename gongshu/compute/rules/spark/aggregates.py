@@ -17,6 +17,7 @@ from gongshu.compute.rules.spark.kinds import (
     is_null,
     paren,
     special,
+    words,
 )
 from gongshu.compute.rules.terms import conjunction
 
@@ -26,7 +27,14 @@ Over = Callable[[exp.Expression], exp.Expression]
 AGGREGATES = {
     kind: known.name for kind, known in allowed.AGGREGATES.items() if known.kind is not AggregateClass.LISTING
 }
-AGGREGATES |= {exp.ArgMin: "arg_min", exp.ArrayAgg: "list", exp.AnyValue: "any_value", exp.LogicalOr: "bool_or"}
+AGGREGATES |= {
+    exp.ArgMin: "arg_min", exp.ArgMax: "arg_max", exp.ArrayAgg: "list", exp.GroupConcat: "string_agg",
+    exp.AnyValue: "any_value", exp.LogicalOr: "bool_or",
+}  # fmt: skip
+REFUSED: dict[type[exp.Expression], str] = {
+    exp.Mode: "MODE", exp.First: "FIRST", exp.FirstValue: "FIRST", exp.Last: "LAST", exp.LastValue: "LAST",
+}  # fmt: skip
+"""Which of several rows is meant follows from their order in DuckDB alone."""
 NOT_A_NUMBER = frozenset({"corr", "regr_slope"})
 """Of groups without spread DuckDB says that this is no number, where Spark says NULL."""
 UNORDERED = frozenset(
@@ -34,6 +42,7 @@ UNORDERED = frozenset(
 )
 """Window functions that Spark computes in an order only."""
 WITHOUT_FRAME = UNORDERED - {"nth_value"}
+BY = {"arg_min": "min_by", "arg_max": "max_by"}
 COUNTING = frozenset({"row_number", "rank", "dense_rank", "ntile"})
 SHARES = frozenset({"percent_rank", "cume_dist"})
 
@@ -61,16 +70,16 @@ def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -
         node = node.this
     name = AGGREGATES.get(type(node))
     if name is None:
-        raise UnwritableError(type(node).__name__.upper())
+        raise UnwritableError(REFUSED.get(type(node), type(node).__name__.upper()))
 
     def over(call_: exp.Expression) -> exp.Expression:
         return call_ if test is None else exp.Filter(this=call_, expression=exp.Where(this=scope.again(test)))
 
-    only(node, "this", "expression", "quantile", "count")
-    if name == "count":
-        return _count(scope, node, over)
-    if name == "list":
-        return _list(scope, node, over)
+    only(node, "this", "expression", "quantile", "count", "separator")
+    if name in ALONE:
+        return ALONE[name](scope, node, over)
+    if name in BY:
+        return _at(scope, node, test, BY[name])
     given = write(scope, node.this)
     if name == "sum":
         return Written(over(call("sum", _wide(given))), given.kind)
@@ -83,9 +92,6 @@ def aggregate(scope: Scope, node: exp.Expression, test: exp.Expression | None) -
         return Written(over(call(name, given.node, exp.Boolean(this=True))), given.kind)
     if name == "bool_or":
         return Written(over(call(name, given.node)), given.kind)
-    if name == "arg_min":
-        by = write(scope, node.expression)
-        return Written(over(call("min_by", given.node, by.node)), given.kind)
     if name in {"median", "quantile", "quantile_cont", "quantile_disc"}:
         fraction = node.args.get("expression") or node.args.get("quantile") or exp.Literal.number("0.5")
         return _quantile(name, given, fraction.copy(), over)
@@ -123,10 +129,37 @@ def _list(scope: Scope, node: exp.Expression, over: Over) -> Written:
     argument, name = node.this, "collect_list"
     if isinstance(argument, exp.Distinct):
         (argument,), name = argument.expressions, "collect_set"
+    if isinstance(argument, exp.Order):  # what is asked for is a text of the list, in DuckDB's spelling
+        raise UnwritableError("LIST (…)")
     if isinstance(argument, exp.Subquery):  # Spark cannot run one in an aggregate of another
         raise UnwritableError("EXISTS (… EXISTS (…))")
     given = write(scope, argument)
     return Written(over(call(name, given.node)), Kind.NESTED if given.kind is Kind.UNITS else Kind.UNITS)
+
+
+def _at(scope: Scope, node: exp.Expression, test: exp.Expression | None, name: str) -> Written:
+    """Write what stands where another column is smallest or largest; rows where it is missing do not count."""
+    given, by = write(scope, node.this), write(scope, node.expression)
+    tests = [*([scope.again(test)] if test is not None else []), exp.Not(this=is_null(scope.again(given.node)))]
+    made = call(name, given.node, by.node)
+    return Written(exp.Filter(this=made, expression=exp.Where(this=conjunction(tests))), given.kind)
+
+
+def _joined(scope: Scope, node: exp.Expression, over: Over) -> Written:
+    inner, order = node.this, None
+    if isinstance(inner, exp.Order):
+        inner, order = inner.this, exp.Order(expressions=[ordered(scope, item) for item in inner.expressions])
+    if isinstance(inner, exp.Distinct):
+        (part,) = inner.expressions
+        given: exp.Expression = exp.Distinct(expressions=[write(scope, part).node])
+    else:
+        given = write(scope, inner).node
+    separator = write(scope, node.args["separator"]).node if node.args.get("separator") is not None else words(",")
+    made: exp.Expression = call("listagg", given, separator)
+    return Written(over(made if order is None else exp.WithinGroup(this=made, expression=order)), Kind.TEXT)
+
+
+ALONE = {"count": _count, "list": _list, "string_agg": _joined}
 
 
 def _quantile(name: str, given: Written, fraction: exp.Expression, over: Over) -> Written:

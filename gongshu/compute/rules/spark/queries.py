@@ -6,16 +6,16 @@ from sqlglot import exp
 
 from gongshu.compute.rules.spark import aggregates
 from gongshu.compute.rules.spark.expressions import CONTROL, Scope, only, write
-from gongshu.compute.rules.spark.kinds import Columns, UnwritableError, column, widest
-from gongshu.compute.rules.terms import quoted
+from gongshu.compute.rules.spark.kinds import Columns, UnwritableError, column, paren, widest
+from gongshu.compute.rules.terms import conjunction, quoted
 
 PARTS = (
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "order", "limit", "offset", "distinct",
     "with_",
 )  # fmt: skip
 SETS = (exp.Union, exp.Except, exp.Intersect)
-LISTED = "listed:"
-"""A relation and its columns: what queries give for each row, before it is listed."""
+LISTED, KEPT, ORDERED = "listed:", "kept:", "ordered:"
+"""Columns of a query below: what a query gives for each row, whether it stays, and what it is ordered by."""
 
 
 @dataclass
@@ -93,15 +93,35 @@ class QueryWriter:
             columns[name] = written.kind
             items.append(exp.Alias(this=written.node, alias=quoted(name)))
         made.set("expressions", items)
-        for key, kind in (("where", exp.Where), ("having", exp.Having), ("qualify", exp.Qualify)):
+        for key, kind in (("where", exp.Where), ("having", exp.Having)):
             if node.args.get(key) is not None:
                 made.set(key, kind(this=write(scope, node.args[key].this).node))
         group = node.args.get("group")
         if group is not None:
             only(group, "expressions")
             made.set("group", exp.Group(expressions=[write(scope, key).node for key in group.expressions]))
-        self._finish(made, node, Scope(self, {**scope.sources, "": columns}, self.copied, self.outer))
-        return made, columns
+        shown = Scope(self, {**scope.sources, "": columns}, self.copied, self.outer)
+        tests = _qualified(scope, node)
+        if not tests:
+            self._finish(made, node, shown)
+            return made, columns
+        return self._kept(made, node, shown, tests), columns
+
+    def _kept(self, inner: exp.Select, node: exp.Expression, scope: Scope, tests: list[exp.Expression]) -> exp.Select:
+        """Write QUALIFY, which Spark lacks: the test is a column of the rows below, and order and limit stand above."""
+        made = exp.Select(expressions=[column(item.alias) for item in inner.expressions])
+        self._finish(made, node, scope)
+        order = made.args.get("order")
+        if order is not None and made.args.get("distinct") is not None:
+            raise UnwritableError("DISTINCT … QUALIFY … ORDER BY")
+        extra = [exp.Alias(this=conjunction([paren(test) for test in tests]), alias=quoted(KEPT))]
+        for i, item in enumerate(order.expressions if order is not None else []):
+            extra.append(exp.Alias(this=item.this.copy(), alias=quoted(f"{ORDERED}{i}")))
+            item.set("this", column(f"{ORDERED}{i}"))
+        inner.set("expressions", [*inner.expressions, *extra])
+        made.set("from_", exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=quoted(KEPT)))))
+        made.set("where", exp.Where(this=column(KEPT)))
+        return made
 
     def _star(self, scope: Scope, node: exp.Expression, columns: Columns) -> list[exp.Expression]:
         only(node, "replace")
@@ -126,8 +146,9 @@ class QueryWriter:
 
     def _finish(self, made: exp.Expression, node: exp.Expression, scope: Scope) -> None:
         if node.args.get("distinct") and isinstance(node, exp.Select):
-            only(node.args["distinct"])
-            made.set("distinct", exp.Distinct())
+            only(node.args["distinct"], "on")
+            if node.args["distinct"].args.get("on") is None:
+                made.set("distinct", exp.Distinct())
         order = node.args.get("order")
         if order is not None:
             made.set("order", exp.Order(expressions=[aggregates.ordered(scope, item) for item in order.expressions]))
@@ -164,6 +185,23 @@ class QueryWriter:
         elif str(node.args.get("kind") or "").upper() != "CROSS":
             made.set("kind", "CROSS")
         return made
+
+
+def _qualified(scope: Scope, node: exp.Expression) -> list[exp.Expression]:
+    """Write what is asked of rows once windows are there: QUALIFY, and of DISTINCT ON to be the first of those with its keys."""
+    tests = [write(scope, node.args["qualify"].this).node] if node.args.get("qualify") is not None else []
+    on = node.args["distinct"].args.get("on") if node.args.get("distinct") else None
+    if on is None:
+        return tests
+    if tests or node.args.get("order") is None:
+        raise UnwritableError("DISTINCT ON")
+    place = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[write(scope, key).node for key in on.expressions],
+        order=exp.Order(expressions=[aggregates.ordered(scope, item) for item in node.args["order"].expressions]),
+        over="OVER",
+    )
+    return [exp.EQ(this=place, expression=exp.Literal.number(1))]
 
 
 def _beneath(node: exp.Expression) -> exp.Expression:
