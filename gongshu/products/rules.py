@@ -37,6 +37,7 @@ from gongshu.products.types import (
 OF_TABLES = (ProductKind.TABLE, ProductKind.QUERY, ProductKind.REPORT, ProductKind.INDEX)
 KINDS_OF_JOB: dict[JobKind, tuple[ProductKind, ...]] = {
     JobKind.VERIFICATION: (ProductKind.VERIFY,),
+    JobKind.LOOKUP: (ProductKind.LOOKUP,),
     JobKind.SQL: OF_TABLES,
     JobKind.JOINT: OF_TABLES,
     JobKind.PYTHON: (*OF_TABLES, ProductKind.MODEL),
@@ -239,7 +240,7 @@ def definition_of(plan: JobPlan, given: Definition) -> Definition:
     """Return what a product answers: as the job was reviewed, or for kinds that are defined later as ``given``."""
     if plan.verification is not None:
         return Definition(verification=plan.verification)
-    return given
+    return Definition(lookup=plan.lookup) if plan.lookup is not None else given
 
 
 def decide_define(standing: Standing, party: PartyId, job: JobKind) -> Decision[ProductVersion]:

@@ -16,6 +16,7 @@ from gongshu.compute.types import (
     JobReport,
     JobStatus,
     JointAgreement,
+    LookupDefinition,
     OutputFile,
     StatementParameter,
     VerificationDefinition,
@@ -89,6 +90,16 @@ def plan_verification(
     code = canonical_json(definition)
     return JobPlan(
         JobKind.VERIFICATION, entitlement, code.decode(), sha256_hex(code), inputs, None, definition, thresholds, LIMITS
+    )
+
+
+def plan_lookup(
+    entitlement: Ref, definition: LookupDefinition, inputs: tuple[Ref, ...], thresholds: Thresholds
+) -> JobPlan:
+    """Freeze a permitted look-up."""
+    code = canonical_json(definition)
+    return JobPlan(
+        JobKind.LOOKUP, entitlement, code.decode(), sha256_hex(code), inputs, None, None, thresholds, LIMITS, lookup=definition
     )
 
 

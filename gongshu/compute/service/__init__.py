@@ -31,7 +31,8 @@ from gongshu.compute.service.reading import (
     waiting_joint_jobs,
 )
 from gongshu.compute.service.running import fail_job, run_job
-from gongshu.compute.service.submitting import submit_sql, submit_verification
+from gongshu.compute.service.submitting import submit_lookup, submit_sql, submit_verification
+from gongshu.compute.service.tagging import missing_keys, open_tags, subject_form
 from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
 from gongshu.compute.service.verifying import (
     ArtifactInvalid,
@@ -68,8 +69,10 @@ __all__ = [
     "list_jobs",
     "list_joint",
     "missing_fields",
+    "missing_keys",
     "normalise",
     "open_lookup",
+    "open_tags",
     "output_folder",
     "program_columns",
     "progress_of",
@@ -80,6 +83,8 @@ __all__ = [
     "run_job",
     "run_joint_again",
     "stop_under_in",
+    "subject_form",
+    "submit_lookup",
     "submit_python",
     "submit_sql",
     "submit_verification",

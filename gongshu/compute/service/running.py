@@ -22,7 +22,8 @@ from gongshu.compute.rules import projections as written
 from gongshu.compute.service.clusters import run_on_spark
 from gongshu.compute.service.governing import Governed, govern_in
 from gongshu.compute.service.joint import run_joint
-from gongshu.compute.service.submitting import projection_of
+from gongshu.compute.service.submitting import lookup_projection, projection_of
+from gongshu.compute.service.tagging import make_lookup
 from gongshu.compute.service.weighing import LEDGER_LINE, earlier_sets, keep_sets, run_weighed, unit_key
 from gongshu.compute.types import Engine, GovernedQuery, Job, JobKind, JobReport, OutputFile, Projection, Relation
 from gongshu.policies import service as policies
@@ -108,6 +109,8 @@ def _execute(site: Site, job: Job, governed: Governed, place: Path, clock: float
     try:
         if job.plan.kind is JobKind.VERIFICATION:
             return _build_artifact(site, job, governed, place, clock)
+        if job.plan.kind is JobKind.LOOKUP:
+            return _build_lookup(site, job, governed, place, clock)
         if job.plan.kind is JobKind.JOINT:
             return _run_joint(site, job, governed, place)
         if job.plan.kind is JobKind.PYTHON:
@@ -222,6 +225,25 @@ def _build_artifact(site: Site, job: Job, governed: Governed, place: Path, clock
         runtime_ms=round((time.monotonic() - clock) * 1000), defences=defences, negative=False,
     )  # fmt: skip
     return Done(files=folders.describe(place / "outbox", {ARTIFACT_FILE: entries}), report=report, defences=defences)
+
+
+def _build_lookup(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:
+    definition = job.plan.lookup
+    if definition is None:
+        return Done(failure="plan-unexpected")
+    relation = next(r for r in governed.relations if r.name == definition.relation)
+    sources = catalog.version_files(site, governed.versions[relation.name])
+    made = recipe(site, relation, lookup_projection(definition, relation), sources, job.id)
+    units_min = job.plan.thresholds.units_min
+    tagged = make_lookup(definition, site.keys, job.plan.digest, projections.read(made), units_min, place)
+    defences = ("keyed-hashes", "enciphered-records")
+    if tagged.failure:
+        return Done(failure=tagged.failure, defences=defences)
+    report = jobs.report_of(
+        rows=tagged.subjects, groups=0, units=0, units_min=units_min, defences=defences, negative=False,
+        runtime_ms=round((time.monotonic() - clock) * 1000), has_groups=True,
+    )  # fmt: skip
+    return Done(files=folders.describe(place / "outbox", tagged.rows), report=report, defences=defences)
 
 
 def _run_joint(site: Site, job: Job, governed: Governed, place: Path) -> Done:

@@ -10,7 +10,7 @@ from gongshu.base.digest import Ref
 from gongshu.base.ids import EntitlementId, GrantId, JobId
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import store
-from gongshu.compute.rules import jobs, verification
+from gongshu.compute.rules import jobs, lookups, verification
 from gongshu.compute.service import budgets
 from gongshu.compute.service.clusters import choose_engine
 from gongshu.compute.service.governing import (
@@ -22,7 +22,16 @@ from gongshu.compute.service.governing import (
     named,
     unknown,
 )
-from gongshu.compute.types import Engine, Job, JobPlan, JobStatus, Projection, Relation, VerificationDefinition
+from gongshu.compute.types import (
+    Engine,
+    Job,
+    JobPlan,
+    JobStatus,
+    LookupDefinition,
+    Projection,
+    Relation,
+    VerificationDefinition,
+)
 from gongshu.scenarios.types import Entitlement
 
 Plan = Callable[[Governed], Decision[JobPlan]]
@@ -81,6 +90,23 @@ def submit_verification(
     return submit(site, actor, entitlement_id, title, plan)
 
 
+def submit_lookup(
+    site: Site, actor: Actor, entitlement_id: EntitlementId, title: str, definition: LookupDefinition
+) -> Job:
+    """Submit a look-up: who → tags, bands, scores. Keys need the use ``compare``, tags ``reveal`` after their masks."""
+    outputs_max = site.parameters.number("lookup.outputs_max", site.today())
+    values_max = site.parameters.number("lookup.values_max", site.today())
+
+    def plan(governed: Governed) -> Decision[JobPlan]:
+        decision = lookups.decide_lookup(governed.relations, definition, outputs_max=outputs_max, values_max=values_max)
+        if isinstance(decision, Denied):
+            return decision
+        inputs = inputs_of(governed, (decision.value.relation,))
+        return Permitted(jobs.plan_lookup(governed.entitlement.ref, decision.value, inputs, governed.thresholds))
+
+    return submit(site, actor, entitlement_id, title, plan)
+
+
 def inputs_of(governed: Governed, relations: tuple[str, ...]) -> tuple[Ref, ...]:
     """Return the resource versions behind ``relations``, by digest."""
     return tuple(governed.versions[name].ref for name in sorted(relations))
@@ -90,6 +116,12 @@ def projection_of(definition: VerificationDefinition, relation: Relation) -> Pro
     """Return what a verification reads: the raw values of its columns, key field first."""
     fields = (verification.key_field(definition), *verification.compared_fields(definition))
     return Projection(relation.name, relation.resource, (), raws=tuple(field.column for field in fields))
+
+
+def lookup_projection(definition: LookupDefinition, relation: Relation) -> Projection:
+    """Return what a look-up reads: its tags as masked, then the raw values of its keys."""
+    outputs = tuple(dict.fromkeys(output.column for output in definition.outputs))
+    return Projection(relation.name, relation.resource, outputs, raws=tuple(key.column for key in definition.keys))
 
 
 def submit(  # noqa: PLR0917 - as the services that submit call it

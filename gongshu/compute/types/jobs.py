@@ -21,13 +21,15 @@ NOBODY, NO_GRANT = PartyId(""), GrantId("")
 class JobKind(StrEnum):
     """What a job makes: a governed aggregate table, the keyed hashes of a verification product, or what two nodes find.
 
-    ``PYTHON``: whatever a program writes; it never leaves without two people having looked.
+    ``LOOKUP``: tags of subjects, each enciphered for who knows whom to ask about. ``PYTHON``: whatever a program writes; it
+    never leaves without two people having looked.
     """
 
     SQL = "sql"
     VERIFICATION = "verification"
     JOINT = "joint"
     PYTHON = "python"
+    LOOKUP = "lookup"
 
 
 class JobStatus(StrEnum):
@@ -95,6 +97,7 @@ class LookupDefinition:
     relation: str
     keys: tuple[LookupKey, ...]
     outputs: tuple[LookupOutput, ...]
+    values_max: int = 0  # how many different values a tag may have; filled in by the gate
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class JobPlan:
     program: Program | None = None
     engine: Engine = Engine.DUCKDB  # ``query`` is in DuckDB's dialect; Spark's follows from it
     parameters: tuple[StatementParameter, ...] = ()  # with their values: they are in ``query`` as literals
+    lookup: LookupDefinition | None = None
 
     @property
     def digest(self) -> str:
