@@ -139,13 +139,15 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     ``content`` goes to the caller beside the receipt: JSON, or with ``media`` (``application/pdf`` …) the whole body, the
     receipt then being a header. With the result ``refused``, ``reasons`` say what is wrong with the input: what only the
-    artifact can know. They never repeat it.
+    artifact can know. They never repeat it. ``file`` is the path of a file that goes to the caller when it asks for its
+    bytes; ``content`` then says what it is.
     """
 
     result: ResultCode
     content: bytes = b""
     media: str = ""
     reasons: tuple[Reason, ...] = ()
+    file: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -189,6 +191,23 @@ class BatchAnswered(msgspec.Struct, frozen=True):
     contents: tuple[bytes, ...] = ()  # JSON beside each item, empty where there is none; part of the items in the body
 
 
+@dataclass(frozen=True)
+class Collector:
+    """Where traces go (OTLP over HTTP), and how many of a thousand calls are traced."""
+
+    endpoint: str
+    per_thousand: int
+
+
+class Trace(msgspec.Struct, gc=False):
+    """The moments of a call that is traced, in nanoseconds since 1970; ``parent`` is the caller's W3C ``traceparent``."""
+
+    parent: str
+    came: int
+    decided: int = 0
+    recorded: int = 0
+
+
 class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     """A call as it arrived, not yet believed."""
 
@@ -204,15 +223,19 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     timestamp: str = ""
     nonce: str = ""
     consent: str = ""
+    query: str = ""  # what stands behind the question mark: signed with the path
+    method: str = "POST"
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A call that was served. The record is on disk. ``content`` and ``media`` are as in ``Outcome``."""
+    """A call that was served. The record is on disk. ``content``, ``media`` and ``file`` are as in ``Outcome``."""
 
     receipt: Receipt
     content: bytes = b""
     media: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)

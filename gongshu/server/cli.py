@@ -54,6 +54,7 @@ def _gateway(settings: Settings, _args: argparse.Namespace) -> int:
         *gateway_ports(settings.home),
         name=settings.gateway_name,
         proxies=settings.gateway_proxies,
+        collector=settings.traces,
     )
     return 0
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gongshu.base.site import SparkCluster
+from gongshu.delivery.types import Collector
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,15 @@ class Settings:
     token: str = field(default="", repr=False)
     gateway_name: str = "g1"
     gateway_proxies: frozenset[str] = frozenset()
+    traces: Collector | None = None
 
     @staticmethod
     def from_environment(environment: dict[str, str] | None = None) -> "Settings":
         """Return the settings: ``GONGSHU_HOME`` (``./var``), ``GONGSHU_DATABASE_URL`` (SQLite in the home folder),
         ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001), ``GONGSHU_TOKEN`` (nobody),
-        ``GONGSHU_GATEWAY_NAME`` (g1), ``GONGSHU_GATEWAY_PROXIES`` (addresses of proxies that are trusted; none).
+        ``GONGSHU_GATEWAY_NAME`` (g1), ``GONGSHU_GATEWAY_PROXIES`` (addresses of proxies that are trusted; none),
+        ``GONGSHU_TRACES_ENDPOINT`` (where the gateway's traces go by OTLP over HTTP; nowhere), ``GONGSHU_TRACES_PER_THOUSAND`` (of a
+        thousand calls; 10).
         """  # fmt: skip
         read = dict(os.environ) if environment is None else environment
         return Settings(
@@ -38,6 +42,7 @@ class Settings:
             token=read.get("GONGSHU_TOKEN", ""),
             gateway_name=read.get("GONGSHU_GATEWAY_NAME", "g1"),
             gateway_proxies=frozenset(read.get("GONGSHU_GATEWAY_PROXIES", "").replace(",", " ").split()),
+            traces=_traces(read),
         )
 
 
@@ -50,3 +55,8 @@ def _spark(read: dict[str, str]) -> SparkCluster | None:
         return None
     folder = Path(read.get("GONGSHU_SPARK_FOLDER") or Path(read.get("GONGSHU_HOME", "var")) / "spark").absolute()
     return SparkCluster(remote, folder, (read.get("GONGSHU_SPARK_FOLDER_URL") or folder.as_uri()).rstrip("/"))
+
+
+def _traces(read: dict[str, str]) -> Collector | None:
+    endpoint = read.get("GONGSHU_TRACES_ENDPOINT", "")
+    return Collector(endpoint, int(read.get("GONGSHU_TRACES_PER_THOUSAND", "10"))) if endpoint else None

@@ -211,9 +211,13 @@ def _is_local(scope: Message) -> bool:
     return address in LOOPBACK and all(name != b"x-forwarded-for" for name, _ in scope["headers"])
 
 
-async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, bytes_max: int) -> IncomingCall | None:
+async def _read_call(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, bytes_max: int
+) -> IncomingCall | None:
     """Return a call as it arrived, or ``None`` when the caller has gone."""
     headers = dict(scope["headers"])  # of a name that comes twice the last one counts
+    tracing = gateway.tracing
+    trace = None if tracing is None else tracing.begin(headers.get(b"traceparent", b""))
     proof = headers.get(b"authorization", b"")
     is_plain = proof[:7].lower() == b"bearer "
     address = scope["client"][0] if scope.get("client") else ""
@@ -236,14 +240,14 @@ async def _read_call(proxies: frozenset[str], scope: Message, receive: Receive, 
         certificate.decode("ascii", "replace").lower(),
         None if is_plain or not proof else read_header(proof.decode("ascii", "replace")),
         headers.get(b"x-timestamp", b"").decode("ascii", "replace"), headers.get(b"x-nonce", b"").decode("ascii", "replace"),
-        headers.get(b"x-consent", b"").decode("ascii", "replace"),
+        headers.get(b"x-consent", b"").decode("ascii", "replace"), trace=trace,
     )  # fmt: skip
 
 
 async def _batch(
     gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
 ) -> None:
-    call = await _read_call(proxies, scope, receive, service.BATCH_BYTES_MAX)
+    call = await _read_call(gateway, proxies, scope, receive, service.BATCH_BYTES_MAX)
     if call is None:
         return
     outcome = await gateway.answer_batch(call)
@@ -256,7 +260,7 @@ async def _batch(
 async def _call(
     gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
 ) -> None:
-    call = await _read_call(proxies, scope, receive, service.BODY_BYTES_MAX)
+    call = await _read_call(gateway, proxies, scope, receive, service.BODY_BYTES_MAX)
     if call is None:
         return
     outcome = await gateway.answer(call)

@@ -6,10 +6,12 @@ from typing import Any
 
 import uvicorn
 
+from gongshu import __version__
 from gongshu.base.site import Clock, Keys
 from gongshu.delivery import service
 from gongshu.delivery.api.application import GatewayApp
 from gongshu.delivery.api.process import GuardedProtocol
+from gongshu.delivery.types import Collector
 
 GATEWAY_NAME = "g1"
 IDLE_SECONDS_MAX = 30
@@ -31,17 +33,22 @@ def server_for(app: GatewayApp, host: str, port: int, **changes: Any) -> uvicorn
 
 def run_gateway(
     home: Path, host: str, port: int, clock: Clock, keys: Keys, *, name: str = GATEWAY_NAME,
-    proxies: frozenset[str] = frozenset(),
+    proxies: frozenset[str] = frozenset(), collector: Collector | None = None,
 ) -> None:  # fmt: skip
     """Serve product calls from the snapshot under ``home`` until SIGTERM or SIGINT.
 
     ``clock`` decides periods, days and months. ``keys`` opens the keyed hashes of products. Usage is written to
-    ``home/usage/<name>/``, which one process may hold at a time.
+    ``home/usage/<name>/``, which one process may hold at a time. With a ``collector`` some calls are traced.
     """
+    tracing, end_tracing = (None, None) if collector is None else service.open_tracing(collector, name, __version__)
     # Calls leave hardly any cycles behind: look for them seldom, and never among what was there at the start.
     gc.set_threshold(GC_ALLOCATIONS, GC_GENERATIONS, GC_GENERATIONS)
     gc.freeze()
     try:
-        server_for(GatewayApp(lambda: service.Gateway(home, name, clock, keys), proxies), host, port).run()
+        server_for(
+            GatewayApp(lambda: service.Gateway(home, name, clock, keys, tracing=tracing), proxies), host, port
+        ).run()
     finally:
         gc.unfreeze()
+        if end_tracing is not None:
+            end_tracing()

@@ -13,6 +13,7 @@ from gongshu.delivery.service.keys import create_key, list_calls, list_keys, rev
 from gongshu.delivery.service.measures import CONTENT_TYPE as METRICS_TYPE
 from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
+from gongshu.delivery.service.traces import TracesMissing, open_tracing
 
 __all__ = [
     "ACTIONS",
@@ -23,10 +24,12 @@ __all__ = [
     "METRICS_TYPE",
     "NDI_OK",
     "Gateway",
+    "TracesMissing",
     "create_key",
     "list_calls",
     "list_keys",
     "ndi_code",
+    "open_tracing",
     "publish_snapshot",
     "revoke_key",
     "stop_under_in",

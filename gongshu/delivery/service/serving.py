@@ -7,7 +7,7 @@ are exact.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -23,11 +23,13 @@ from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts
 from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
 from gongshu.delivery.service.following import Follower
-from gongshu.delivery.service.kinds import OPENERS, OUTCOMES, SLOW_KINDS, Answer, Opener
+from gongshu.delivery.service.copying import openers_of
+from gongshu.delivery.service.kinds import OUTCOMES, SLOW_KINDS, Answer, BuyerAnswer, Opener
 from gongshu.delivery.service.measures import Measures
 from gongshu.delivery.service.opening import Opened, Opening
 from gongshu.delivery.service.signatures import Signatures, opener_of
 from gongshu.delivery.service.threads import Threads
+from gongshu.delivery.service.traces import Tracing
 from gongshu.delivery.types import (
     Answered,
     BatchAnswered,
@@ -36,6 +38,7 @@ from gongshu.delivery.types import (
     Receipt,
     SnapshotContract,
     SnapshotHead,
+    Trace,
     Turned,
 )
 from gongshu.metering import service as metering
@@ -78,15 +81,17 @@ class Gateway:
         clock: Clock,
         keys: Keys,
         *,
-        openers: Mapping[ProductKind, Opener] = OPENERS,
+        openers: Mapping[ProductKind, Opener] | None = None,
         limits: metering.MeterLimits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        tracing: Tracing | None = None,
     ) -> None:
         """Open meter and snapshot; takes the exclusive lock of the gateway's usage folder."""
         self._clock, self._monotonic = clock, monotonic
+        self.tracing = tracing
         self._digest_key = keys.secret(DIGEST_KEY)
         self.meter = metering.open_meter(home, gateway, clock, limits)
-        self._artifacts, self._threads = Artifacts(home, keys, openers), Threads()
+        self._artifacts, self._threads = Artifacts(home, keys, openers or openers_of(home, gateway)), Threads()
         self.measures = Measures(self._states)
         self._opening = Opening(home)
         self._signatures = Signatures(keys, clock)
@@ -147,6 +152,8 @@ class Gateway:
         else:
             self.measures.count(REFUSED, outcome.reasons[0].code)
         self.measures.time(self._monotonic() - began)
+        if call.trace is not None and self.tracing is not None:
+            self.tracing.end(call.trace, outcome)
         return outcome
 
     async def _answer(self, call: IncomingCall) -> Answered | Turned:
@@ -179,6 +186,8 @@ class Gateway:
             for item in outcome.items:
                 self.measures.count(item.result, item.error)
         self.measures.time(self._monotonic() - began)
+        if call.trace is not None and self.tracing is not None:
+            self.tracing.end(call.trace, outcome)
         return outcome
 
     async def _answer_batch(self, call: IncomingCall) -> BatchAnswered | Turned:
@@ -196,7 +205,7 @@ class Gateway:
             items = self._consider_batch(considered)
             if considered.reasons:
                 return await self._turn(considered)
-            if answer is None:
+            if answer is None or isinstance(answer, BuyerAnswer):  # files are not asked for in batches
                 return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
             if opened.product is not None and opened.product.kind in SLOW_KINDS:
                 slow = answer
@@ -208,7 +217,7 @@ class Gateway:
             number = self._snapshot.number if self._snapshot else 0
             batch = Batch(self.meter, opened, answer, self._digest_key, considered.purpose, now, number, made)
             answers = [batch.answer(item) for item in items]
-            failure = await batch.durable()
+            failure = await (batch.durable() if call.trace is None else _on_disk(batch.durable(), call.trace))
         except MeterUnavailable as unavailable:
             return _unavailable(unavailable.code)
         return _unavailable(failure) if failure else summary(call, opened, answers, now, number, batch.contents)
@@ -327,7 +336,8 @@ class Gateway:
     async def _serve(self, considered: _Considered) -> Answered | Turned:
         """Answer a call that nothing speaks against, and its record too."""
         source, product = considered.opened.source, considered.opened.product
-        answer = self._artifacts.find(source) if source is not None else None
+        found = self._artifacts.find(source) if source is not None else None
+        answer = found.of(considered.opened.contract.id) if isinstance(found, BuyerAnswer) else found
         if considered.earlier is not None:
             return await self._repeat(considered, answer)
         if product is None or answer is None:
@@ -361,14 +371,15 @@ class Gateway:
             return await self._turn(considered, ResultCode.REFUSED if outcome.reasons else ResultCode.ERROR)
         record = self._record(considered, result)
         position, durable = self.meter.append(record, considered.id_key)
-        failure = await durable
+        trace = considered.call.trace
+        failure = await (durable if trace is None else _on_disk(durable, trace))
         if failure:
             return _unavailable(failure)
         return Answered(
             Receipt(
                 position, record.request_id, record.contract, record.contract_digest, record.product,
                 considered.opened.contract.product_digest, record.snapshot, record.at, result, record.is_charged,
-            ), outcome.content, outcome.media,
+            ), outcome.content, outcome.media, outcome.file,
         )  # fmt: skip
 
     async def _repeat(self, considered: _Considered, answer: Answer | None) -> Answered | Turned:
@@ -394,16 +405,17 @@ class Gateway:
                 return _unavailable("busy")
         if outcome is None or outcome.result is not record.result:
             return Turned((rules.ANSWER_GONE.because(call=record.position),), call=record.position)
-        return Answered(self._receipt(opened, record), outcome.content, outcome.media)
+        return Answered(self._receipt(opened, record), outcome.content, outcome.media, outcome.file)
 
     async def _turn(self, considered: _Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
         """Record a refusal, never charged, and return it."""
         reasons = tuple(considered.reasons)
         position, durable = self.meter.append(self._record(considered, result, reasons[0].code))
-        failure = await durable
+        trace = considered.call.trace
+        failure = await (durable if trace is None else _on_disk(durable, trace))
         if failure:
             return _unavailable(failure)
-        wait = RETRY_SECONDS if any(reason.code == "too-many-per-second" for reason in reasons) else 0
+        wait = RETRY_SECONDS if any(reason.code in rules.WORTH_WAITING for reason in reasons) else 0
         return Turned(reasons, call=position, retry_after_seconds=wait)
 
     def _record(self, considered: _Considered, result: ResultCode, refusal: str = "") -> StoredRecord:
@@ -421,6 +433,14 @@ class Gateway:
             record.position, record.request_id, record.contract, record.contract_digest, record.product,
             opened.contract.product_digest, record.snapshot, record.at, record.result, record.is_charged,
         )  # fmt: skip
+
+
+async def _on_disk(durable: Awaitable[str], trace: Trace) -> str:
+    """Wait for the record of a call that is traced."""
+    trace.decided = time.time_ns()
+    failure = await durable
+    trace.recorded = time.time_ns()
+    return failure
 
 
 def _but_purpose(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:

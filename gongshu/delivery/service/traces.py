@@ -5,25 +5,28 @@ are traced is drawn here and not asked of callers, so that nobody can make the g
 W3C ``traceparent`` is taken as the parent of a call that is traced.
 """
 
+import importlib.util
 import random
 import time
-from typing import Any
+from collections.abc import Callable
 
 from opentelemetry.propagate import extract
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
+from gongshu.base.decisions import Kind
+from gongshu.delivery.types import Answered, BatchAnswered, Collector, Trace, Turned
+
+MISSING = (
+    "GONGSHU_TRACES_ENDPOINT is set, but OpenTelemetry is not installed: pip install 'gongshu[traces]', or unset it."
+)
 QUEUED_SPANS_MAX = 4_096
 PER_THOUSAND = 1_000
+FAULTS = frozenset({Kind.UNAVAILABLE, Kind.INTERNAL})
+"""What OpenTelemetry calls an error: ours, not the caller's."""
 
 
-class Trace:
-    """The moments of one call that is traced."""
-
-    __slots__ = ("came", "decided", "parent", "recorded")
-
-    def __init__(self, parent: str) -> None:
-        """``parent`` is the caller's ``traceparent`` header, empty without one."""
-        self.parent, self.came, self.decided, self.recorded = parent, time.time_ns(), 0, 0
+class TracesMissing(Exception):  # noqa: N818 - a circumstance, not an error of the program
+    """Traces are asked for and cannot be made."""
 
 
 class Tracing:
@@ -37,16 +40,16 @@ class Tracing:
         """Return the trace of a call that has come, or ``None`` for one that is not traced."""
         if self._draw() * PER_THOUSAND >= self._per_thousand:
             return None
-        return Trace(parent.decode("ascii", "replace"))
+        return Trace(parent.decode("ascii", "replace"), time.time_ns())
 
-    def end(self, trace: Trace, status: int, facts: dict[str, str]) -> None:
-        """Hand over the spans of a call that is answered: one for all of it, one for deciding, one for the disk."""
+    def end(self, trace: Trace, outcome: Answered | BatchAnswered | Turned) -> None:
+        """Hand over the spans of a call that is served: one for all of it, one for deciding, one for the disk."""
         now = time.time_ns()
         span = self._tracer.start_span(
             "product call", extract({"traceparent": trace.parent}), SpanKind.SERVER, start_time=trace.came,
-            attributes={"http.response.status_code": status, **{f"gongshu.{name}": value for name, value in facts.items()}},
+            attributes=facts_of(outcome),
         )  # fmt: skip
-        if status >= 500:  # noqa: PLR2004 - a fault of ours, in OpenTelemetry's sense
+        if isinstance(outcome, Turned) and any(reason.rule.kind in FAULTS for reason in outcome.reasons):
             span.set_status(Status(StatusCode.ERROR))
         if trace.decided:
             self._part(span, "decide", trace.came, trace.decided)
@@ -58,11 +61,29 @@ class Tracing:
         self._tracer.start_span(name, set_span_in_context(whole), start_time=start).end(end)
 
 
-def open_tracing(endpoint: str, gateway: str, per_thousand: int, version: str) -> tuple[Tracing, Any]:
-    """Return what traces calls to the collector at ``endpoint`` (OTLP over HTTP), and its provider, to be shut down.
+def facts_of(outcome: Answered | BatchAnswered | Turned) -> dict[str, str | int]:
+    """Return what a span says of a call: ids, classes and codes."""
+    if isinstance(outcome, Turned):
+        return {"gongshu.result": "refused", "gongshu.refusals": ",".join(reason.code for reason in outcome.reasons)}
+    said = outcome.receipt if isinstance(outcome, Answered) else outcome
+    facts: dict[str, str | int] = {
+        "gongshu.contract": said.contract, "gongshu.product": said.product, "gongshu.snapshot": said.snapshot,
+    }  # fmt: skip
+    if isinstance(outcome, BatchAnswered):
+        return facts | {"gongshu.items": len(outcome.items)}
+    return facts | {"gongshu.result": outcome.receipt.result.value, "gongshu.call": outcome.receipt.call}
 
-    ``ImportError`` where the extra ``gongshu[traces]`` is not installed. Spans that the collector does not take are dropped.
+
+def open_tracing(collector: Collector, gateway: str, version: str) -> tuple[Tracing, Callable[[], None]]:
+    """Return what traces calls for ``collector``, and what ends it: it sends what is left.
+
+    ``TracesMissing`` where the extra ``gongshu[traces]`` is not installed. Spans that the collector does not take are dropped.
     """
+    if (
+        importlib.util.find_spec("opentelemetry.exporter") is None
+        or importlib.util.find_spec("opentelemetry.sdk") is None
+    ):
+        raise TracesMissing(MISSING)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -71,7 +92,7 @@ def open_tracing(endpoint: str, gateway: str, per_thousand: int, version: str) -
     named = {"service.name": "gongshu-gateway", "service.instance.id": gateway, "service.version": version}
     provider = TracerProvider(resource=Resource(named))
     provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), max_queue_size=QUEUED_SPANS_MAX)
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=collector.endpoint), max_queue_size=QUEUED_SPANS_MAX)
     )
     draw = random.Random()  # noqa: S311 - which calls are looked at is no secret
-    return Tracing(provider.get_tracer("gongshu.delivery", version), per_thousand, draw), provider
+    return Tracing(provider.get_tracer("gongshu.delivery", version), collector.per_thousand, draw), provider.shutdown
