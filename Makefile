@@ -114,8 +114,10 @@ test-joint: $(DEV_STAMP) $(JOINT_STAMP) $(STATIC_STAMP) ## Let two parties' node
 	@$(MACHINE) test --advise
 	@GONGSHU_TEST_JOINT=all $(PYTEST) $(PYTEST_ARGS) tests/joint
 
-torture: $(DEV_STAMP) $(STATIC_STAMP) ## Kill the gateway 1 000 times under load (about a quarter of an hour)
-	@GONGSHU_KILLS=$${GONGSHU_KILLS:-1000} $(PYTEST) -s $(PYTEST_ARGS) tests/durability/test_delivery_kills.py
+# The whole of it: `make test` runs a part.
+torture: $(DEV_STAMP) $(STATIC_STAMP) ## Kill the gateway 1 000 times, cut its power, fill its disk, turn its clock (half an hour)
+	@GONGSHU_KILLS=$${GONGSHU_KILLS:-1000} GONGSHU_FAULT_RUNS=$${GONGSHU_FAULT_RUNS:-4000} \
+		$(PYTEST) -s $(PYTEST_ARGS) tests/durability
 
 test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise

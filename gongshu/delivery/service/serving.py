@@ -83,6 +83,7 @@ class Gateway:
         *,
         openers: Mapping[ProductKind, Opener] | None = None,
         limits: metering.MeterLimits | None = None,
+        disk: metering.Disk = metering.LOCAL_DISK,
         monotonic: Callable[[], float] = time.monotonic,
         tracing: Tracing | None = None,
     ) -> None:
@@ -90,7 +91,7 @@ class Gateway:
         self._clock, self._monotonic = clock, monotonic
         self.tracing = tracing
         self._digest_key = keys.secret(DIGEST_KEY)
-        self.meter = metering.open_meter(home, gateway, clock, limits)
+        self.meter = metering.open_meter(home, gateway, clock, limits, disk=disk)
         self._artifacts, self._threads = Artifacts(home, keys, openers or openers_of(home, gateway)), Threads()
         self.measures = Measures(self._states)
         self._opening = Opening(home)

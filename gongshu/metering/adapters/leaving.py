@@ -14,7 +14,8 @@ from gongshu.metering.adapters.disk import LOCAL_DISK
 from gongshu.metering.adapters.uses import Use, handed_use
 from gongshu.metering.types import ANSWERED, HandedRecord, HandedUse, SegmentSeal
 
-SEGMENTS_REMEMBERED = 8  # the calendar clock may have jumped: these are read back at a start whatever their times
+SEGMENTS_REMEMBERED, RECORDS_REMEMBERED = 8, 200_000
+"""The calendar clock may have jumped: so many segments and records are read back at a start whatever their times."""
 
 
 class StillRunning(Exception):  # noqa: N818 - a circumstance, not an error of the program
@@ -24,14 +25,15 @@ class StillRunning(Exception):  # noqa: N818 - a circumstance, not an error of t
 def recent_records(folder: Path, window_seconds: float, is_wanted: Callable[[str], bool]) -> tuple[HandedRecord, ...]:
     """Return the answered records of the last two windows, of contracts that are wanted, oldest first."""
     found: list[list[HandedRecord]] = []
-    newest = None
+    newest, later = None, 0
     for place, identifier in enumerate(reversed(segments.segment_ids(folder, ".segment"))):
         stored = list(segments.stored_records(segments.read_segment(folder, identifier)))
         last_at = max((record.at for _, record in stored), default=None)
         newest = newest or last_at
         is_old = newest is not None and last_at is not None and last_at < newest - timedelta(seconds=2 * window_seconds)
-        if place >= SEGMENTS_REMEMBERED and is_old:
+        if place >= SEGMENTS_REMEMBERED and later >= RECORDS_REMEMBERED and is_old:
             break
+        later += len(stored)
         found.append(
             [
                 HandedRecord(f"{identifier}:{offset}", record)

@@ -20,7 +20,7 @@ from gongshu.base.site import Clock
 from gongshu.metering.adapters import segments
 from gongshu.metering.adapters.disk import LOCAL_DISK, Disk
 from gongshu.metering.adapters.frames import as_record, frame, header_frame, pack_record
-from gongshu.metering.adapters.leaving import SEGMENTS_REMEMBERED, recent_records
+from gongshu.metering.adapters.leaving import RECORDS_REMEMBERED, SEGMENTS_REMEMBERED, recent_records
 from gongshu.metering.adapters.segments import Mark, SegmentFile, header_for
 from gongshu.metering.adapters.tally import DayOf, Tally
 from gongshu.metering.adapters.uses import Use, handed_use
@@ -160,17 +160,21 @@ class Meter:
         self._remember(seals)
 
     def _remember(self, seals: list[SegmentSeal]) -> None:
-        """Fill the window with the ids of the last records: by their times, and the last segments whatever these say."""
+        """Fill the window with the ids of the last records: by their times, and the very last whatever these say."""
         newest = next((seal.segment.last_at for seal in reversed(seals) if seal.segment.last_at is not None), None)
         if newest is None:
             return
         since = newest - timedelta(seconds=2 * self._limits.window_seconds)
-        for place, seal in enumerate(seals):
-            last_at, is_recent = seal.segment.last_at, len(seals) - place <= SEGMENTS_REMEMBERED
-            if last_at is None or not (is_recent or last_at >= since):
-                continue
-            number = segments.number_of(seal.segment.id)
-            for offset, stored in segments.stored_records(segments.read_segment(self._folder, seal.segment.id)):
+        later, wanted = 0, list[str]()
+        for place, seal in enumerate(reversed(seals)):
+            last_at = seal.segment.last_at
+            is_recent = place < SEGMENTS_REMEMBERED or later < RECORDS_REMEMBERED
+            if last_at is not None and (is_recent or last_at >= since):
+                wanted.append(seal.segment.id)
+            later += seal.segment.records
+        for identifier in reversed(wanted):
+            number = segments.number_of(identifier)
+            for offset, stored in segments.stored_records(segments.read_segment(self._folder, identifier)):
                 if stored.result in ANSWERED:
                     self._window.add(request_key(stored.contract, stored.request_id), number << OFFSET_BITS | offset)
 
