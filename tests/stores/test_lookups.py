@@ -14,6 +14,9 @@ from gongshu.compute import service as compute
 from gongshu.compute.rules import lookups, verification
 from gongshu.compute.rules.synthetic import credit_code
 from gongshu.compute.types import JobStatus, LookupDefinition, LookupKey, LookupOutput
+from gongshu.egress import service as egress
+from gongshu.egress.adapters import hashes
+from gongshu.egress.rules import checks
 from gongshu.metering.types import ResultCode
 from gongshu.policies.types import MaskKind, Use
 from tests.governed_site import DEVELOPER, ENTITLEMENT, ROWS, masked, policy, settle
@@ -166,3 +169,29 @@ def test_a_free_text_is_no_tag_even_where_it_may_be_seen(site):
     settle(site, policy(columns=names))
     job, _ = made(site, replace(DEFINITION, outputs=(LookupOutput("name", "企业名称"),)))
     assert (job.status, job.failure_code, job.files) == (JobStatus.FAILED, "lookup-values-many", ())
+
+
+def test_the_review_sees_schema_and_distribution_and_no_subject(site):
+    settle(site, REVEALING)
+    job, _ = made(site)
+    output = egress.collect(site, job.id)
+    verdicts = {(f.check, f.target): f.verdict for f in output.findings}
+    assert set(verdicts.values()) == {checks.PASS}, output.findings
+    assert {"keyed-hashes", "definition", "identifiers", "small-numbers"} <= {check for check, _ in verdicts}
+    described = next(f for f in output.findings if f.check == "definition")
+    assert described.facts == {"fields": "code → status, capital"}
+    facts = next(f for f in output.findings if f.check == "keyed-hashes").facts
+    assert (facts["entries"], facts["odd_keys"], facts["odd_values"]) == (str(ROWS + 2), "0", "0")
+
+
+def test_a_record_that_is_no_ciphertext_is_found_by_the_machine(site):
+    settle(site, REVEALING)
+    job, folder = made(site)
+    path = folder / "lookup.lmdb"
+    path.chmod(0o600)
+    with lmdb.open(str(path), subdir=False, map_size=1 << 24, lock=False) as opened, opened.begin(write=True) as tx:
+        tx.put(b"9135".ljust(32, b"0"), "云江茶业有限公司".encode().ljust(lookups.record_bytes(2)))
+    measure = hashes.measure_sealed(path, lookups.record_bytes(2))
+    assert measure is not None
+    assert (measure.odd_keys, measure.odd_values) == (1, 1)
+    assert job.status is JobStatus.SUCCEEDED

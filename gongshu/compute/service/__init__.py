@@ -32,7 +32,7 @@ from gongshu.compute.service.reading import (
 )
 from gongshu.compute.service.running import fail_job, run_job
 from gongshu.compute.service.submitting import submit_lookup, submit_sql, submit_verification
-from gongshu.compute.service.tagging import missing_keys, open_tags, subject_form
+from gongshu.compute.service.tagging import missing_keys, open_tags, record_bytes, subject_form
 from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
 from gongshu.compute.service.verifying import (
     ArtifactInvalid,
@@ -80,6 +80,7 @@ __all__ = [
     "read_budget",
     "read_letter",
     "read_parameters",
+    "record_bytes",
     "run_job",
     "run_joint_again",
     "stop_under_in",

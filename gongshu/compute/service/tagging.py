@@ -24,7 +24,7 @@ LOOKUP_SECRET = "lookup"  # noqa: S105 - the name of a key, not a key
 SALT_BYTES = 32
 VALUES_MANY, VALUE_LONG = "lookup-values-many", "lookup-value-long"
 
-missing_keys = lookups.missing_keys
+missing_keys, record_bytes = lookups.missing_keys, lookups.record_bytes
 
 
 @dataclass(frozen=True)

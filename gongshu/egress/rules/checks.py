@@ -27,6 +27,7 @@ SUFFIXES: dict[JobKind, tuple[str, ...]] = {
     JobKind.JOINT: (".parquet", ".csv"),
     JobKind.PYTHON: (".parquet", ".csv", ".txt", ".onnx"),
     JobKind.VERIFICATION: (".lmdb", ".mdb", ".parquet", ".json"),
+    JobKind.LOOKUP: (".lmdb", ".csv"),
 }
 """File types that may leave, by the kind of job. Everything else is refused."""
 
@@ -181,8 +182,8 @@ def _check_resemblance(found: Resemblance, limits: CheckLimits) -> Finding:
 
 
 def _check_hashes(plan: JobPlan, name: str, hashes: HashesMeasure, rows: int) -> list[Finding]:
-    """The artifact of a verification holds keyed hashes and nothing else, and its plan says what is compared."""
-    definition = plan.verification
+    """The artifact of a verification or look-up holds keyed hashes and ciphertext only, and its plan says what of what."""
+    definition, tags = plan.verification, plan.lookup
     is_clean = not hashes.odd_keys and not hashes.odd_values and hashes.entries == rows
     facts = {
         "entries": str(hashes.entries), "odd_keys": str(hashes.odd_keys), "odd_values": str(hashes.odd_values),
@@ -190,6 +191,9 @@ def _check_hashes(plan: JobPlan, name: str, hashes: HashesMeasure, rows: int) ->
     }  # fmt: skip
     has_key = definition is not None and any(field.is_key for field in definition.fields)
     fields = ", ".join(field.name for field in definition.fields) if definition else ""
+    if tags is not None:
+        has_key = bool(tags.keys)
+        fields = f"{', '.join(key.name for key in tags.keys)} → {', '.join(output.name for output in tags.outputs)}"
     return [
         Finding("keyed-hashes", name, PASS if is_clean else FAIL, facts),
         Finding("definition", name, PASS if has_key else FAIL, {"fields": fields}),

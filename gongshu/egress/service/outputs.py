@@ -163,6 +163,8 @@ def _measure(job: Job, folder: Path, file: OutputFile, limits: CheckLimits) -> F
         fields = job.plan.verification.fields if job.plan.verification else ()
         compared = sum(not field.is_key for field in fields)
         return replace(measure, hashes=None if file.name.endswith(".json") else hashes.measure_hashes(path, compared))
+    if job.plan.lookup is not None and file.name.endswith(".lmdb"):
+        return replace(measure, hashes=hashes.measure_sealed(path, compute.record_bytes(len(job.plan.lookup.outputs))))
     if tables.is_table(file.name):
         return replace(measure, table=tables.measure_table(path, limits.units_min))
     if texts.is_text(file.name):
