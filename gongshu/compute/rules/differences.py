@@ -14,6 +14,7 @@ ratio for most, so that rows which were doubled on purpose change nothing.
 # ruff: noqa: S608 - the text is made of names and numbers that are made here
 
 from gongshu.compute.rules import thresholds as one_stage
+from gongshu.compute.rules.definitions import definitions
 from gongshu.compute.rules.stages import Draft
 from gongshu.compute.rules.terms import written_sql
 from gongshu.compute.types import Stage, Trace
@@ -62,10 +63,11 @@ def _group(draft: Draft) -> str:
     return group_hash(draft.keys)
 
 
-def traces(drafts: tuple[Draft, ...]) -> tuple[Trace, ...]:
+def traces(drafts: tuple[Draft, ...], written: tuple[Stage, ...]) -> tuple[Trace, ...]:
     """Write which units stand behind the released groups of every guarded stage, for the ledger of released groups.
 
-    With noise there is none: what noise lets out is charged to a budget instead.
+    ``written`` are all stages: a condition may look at a released value, so that its meaning is that of the stage. With noise
+    there is no trace: what noise lets out is charged to a budget instead.
     """
     if any(draft.noisy for draft in drafts):
         return ()
@@ -73,12 +75,19 @@ def traces(drafts: tuple[Draft, ...]) -> tuple[Trace, ...]:
     for draft in drafts:
         queries, tests = draft.parts() if draft.is_guarded and draft.parts is not None else ((), 0)
         for parts in queries:
+            defined = definitions(parts, draft.keys, written)
             sql = (
-                f"SELECT p.g, p.c, p.u, p.r FROM ({_by_test(written_sql(parts), tests)}) AS p "
-                f'JOIN (SELECT {_group(draft)} AS g FROM "{draft.name}" WHERE passes) AS s ON p.g = s.g'
+                f"SELECT p.g, p.c, p.u, p.r, s.h FROM ({_by_test(written_sql(parts), tests)}) AS p "
+                f'JOIN (SELECT {_group(draft)} AS g, {_key_values(draft)} AS h FROM "{draft.name}" WHERE passes) AS s ON p.g = s.g'
             )
-            made.append(Trace(draft.name, draft.keys, sql))
+            made.append(Trace(draft.name, draft.keys, sql, defined))
     return tuple(made)
+
+
+def _key_values(draft: Draft) -> str:
+    """Write the hash of each key's value: what makes the group, beside what makes the stage."""
+    hashed = (f"CAST(hash(CAST(c{i} AS VARCHAR)) AS VARCHAR)" for i in range(draft.keys))
+    return f"""concat({", ',', ".join(hashed)}, '')""" if draft.keys else "''"
 
 
 def _passing(draft: Draft, kind: int, table: str) -> str:

@@ -99,7 +99,7 @@ def _write(gate: Gate, source: Source) -> GovernedQuery:
     stages = differences.stages(tuple(gate.drafts), gate.thresholds)
     return GovernedQuery(
         sql=sql, outputs=names, lineage=lineage, projections=projections, is_aggregate=not source.is_row_level,
-        stages=stages, price=noise.price_of(stages), traces=differences.traces(tuple(gate.drafts)),
+        stages=stages, price=noise.price_of(stages), traces=differences.traces(tuple(gate.drafts), stages),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from gongshu.compute.types import Engine, GovernedQuery, Job, Relation
 
 TOLD, TRACED = "told", "traced"
 SIGNED_UNITS = """
-    SELECT s, g, c, CAST(CASE WHEN u < 0 THEN CAST(u AS HUGEINT) + 18446744073709551616 ELSE u END AS UBIGINT) AS u, r
+    SELECT s, g, c, CAST(CASE WHEN u < 0 THEN CAST(u AS HUGEINT) + 18446744073709551616 ELSE u END AS UBIGINT) AS u, r, h
     FROM "traced"
 """
 """Units as the ledger knows them: 64 bits without a sign."""

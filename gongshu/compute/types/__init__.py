@@ -35,6 +35,7 @@ from gongshu.compute.types.joint import (
 from gongshu.compute.types.programs import ModelMeasure, Program, ProgramInput, ProgramLimits, ProgramTrial, TrialTable
 from gongshu.compute.types.queries import (
     ColumnLineage,
+    Definition,
     DerivedColumn,
     DerivedRelation,
     Engine,
@@ -45,6 +46,7 @@ from gongshu.compute.types.queries import (
     Projection,
     Relation,
     RelationColumn,
+    Shown,
     Stage,
     StageNoise,
     StatementParameter,
@@ -56,6 +58,7 @@ __all__ = [
     "NO_GRANT",
     "BudgetCharge",
     "ColumnLineage",
+    "Definition",
     "DerivedColumn",
     "DerivedRelation",
     "Engine",
@@ -94,6 +97,7 @@ __all__ = [
     "Projection",
     "Relation",
     "RelationColumn",
+    "Shown",
     "Stage",
     "StageNoise",
     "StatementParameter",

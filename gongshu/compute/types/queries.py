@@ -117,15 +117,41 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """Which units stand behind the released groups of a stage: ``sql`` gives group, condition, unit and its rows.
+class Definition:
+    """What makes the groups of a stage under one condition, apart from the data. Everything is told by digests.
 
-    ``keys``: how many of the stage's columns name a group.
+    ``rows``: relations, joins and conditions; ``keys``: the group keys in order; ``equalities``: conditions that a column has
+    a value (a digest and the literal), which could as well be group keys. ``is_box``: bare relations by bare columns, under
+    conditions on one column each, so that no person can be singled out. ``is_open``: the same without any condition.
+    """
+
+    rows: str
+    keys: tuple[str, ...]
+    equalities: tuple[tuple[str, str], ...] = ()
+    is_box: bool = False
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Which units stand behind the released groups of a stage: ``sql`` gives group, condition, unit, its rows, hashed keys.
+
+    ``keys``: how many of the stage's columns name a group. ``definitions``: one for each condition.
     """
 
     stage: str
     keys: int
     sql: str
+    definitions: tuple[Definition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A definition of a group with its values, hashed; of which family of boxes it is (empty: none); whether it is open."""
+
+    condition: str
+    family: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
