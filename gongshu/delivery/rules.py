@@ -164,6 +164,20 @@ PRODUCT_UNAVAILABLE = rule(
     "product-unavailable", Kind.UNAVAILABLE, zh="该产品的文件暂不可用。", en="The product's file is not available now.",
     fix_zh="请稍后重试；持续出现请联系平台。", fix_en="Try again later; tell the platform if it goes on.",
 )  # fmt: skip
+FORMAT_UNKNOWN = rule(
+    "format-unknown", Kind.INVALID, zh="没有这种文件格式。", en="There is no such format.",
+    fix_zh="可选：{formats}。", fix_en="Choose one of: {formats}.",
+)  # fmt: skip
+TABLE_TOO_LONG = rule(
+    "table-too-long", Kind.LIMIT_EXCEEDED, zh="该表有 {rows} 行，超过 Excel 工作表的 {rows_max} 行。",
+    en="The table has {rows} rows; a worksheet holds {rows_max}.",
+    fix_zh="请选择 CSV 或 Parquet。", fix_en="Choose CSV or Parquet.",
+)  # fmt: skip
+COPY_BEING_MADE = rule(
+    "copy-being-made", Kind.UNAVAILABLE, zh="文件正在生成。", en="The file is being made.",
+    fix_zh="请在 Retry-After 之后以同一请求编号重试；未计费。",
+    fix_en="Try again after Retry-After with the same request id; nothing was charged.",
+)  # fmt: skip
 ANSWER_GONE = rule(
     "answer-gone", Kind.CONFLICT, zh="该请求编号的调用已记录为 {call}，但其答复不能再次给出；不会再次计费。",
     en="The call with this request id is on record as {call}, but its answer cannot be given again; it is not charged again.",
@@ -207,7 +221,7 @@ NDI_CODES: dict[str, int] = {
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
     "snapshot-too-old": 12005, "snapshot-damaged": 12005, "disk-full": 12005, "disk-failed": 12005,
     "calls-used-up": 12007, "calls-used-up-today": 12008, "too-many-per-second": 12010, "gateway-busy": 12010,
-    "call-failed": 13000, "answer-gone": 12005,
+    "copy-being-made": 12010, "format-unknown": 11002, "table-too-long": 11002, "call-failed": 13000, "answer-gone": 12005,
 }  # fmt: skip
 """Return codes of NDI-TR-2025-05: 11xxx parameters, 12xxx system, 13xxx business."""
 
@@ -304,6 +318,11 @@ ACTION_OF_KIND: dict[ProductKind, str] = {
 """The last part of the path of a call, by the kind of its product."""
 
 ACTIONS = frozenset(ACTION_OF_KIND.values())
+FILE_KINDS = frozenset({ProductKind.TABLE, ProductKind.REPORT})
+"""Kinds that are delivered as a file of the buyer's own; they are not asked for in batches."""
+FILE_ACTIONS = frozenset(ACTION_OF_KIND[kind] for kind in FILE_KINDS)
+WORTH_WAITING = frozenset({"too-many-per-second", "copy-being-made"})
+"""Refusals that will be gone in a second."""
 
 
 def inputs_of(kind: ProductKind, definition: Definition) -> tuple[InputField, ...]:
@@ -312,6 +331,8 @@ def inputs_of(kind: ProductKind, definition: Definition) -> tuple[InputField, ..
         return tuple(InputField(field.name, field.is_required) for field in definition.verification.fields)
     if kind is ProductKind.LOOKUP and definition.lookup is not None:
         return tuple(InputField(key.name, is_required=True) for key in definition.lookup.keys)
+    if kind in FILE_KINDS:
+        return (InputField("format", is_required=False),)
     return ()
 
 

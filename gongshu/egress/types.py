@@ -237,6 +237,10 @@ class Standing:
     now: datetime
 
 
+PLACE_DIGITS = 16
+"""Hexadecimal digits by which the rows of a copy are sorted."""
+
+
 class CopyFormat(StrEnum):
     """The formats in which a released table is delivered."""
 

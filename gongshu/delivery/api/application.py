@@ -14,6 +14,7 @@ import msgspec
 from gongshu.base.decisions import Kind, Reason
 from gongshu.base.signing import read_header
 from gongshu.delivery import service
+from gongshu.delivery.api.downloads import fields_of, send_file
 from gongshu.delivery.types import Answered, BatchAnswered, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
 
@@ -119,7 +120,7 @@ def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
 
 
 class GatewayApp:
-    """ASGI: ``POST /v1/products/<id>/<action or batch>``, ``GET /healthz``, ``GET /readyz``, and the life of the gateway."""
+    """ASGI: ``POST /v1/products/<id>/<action or batch>``, ``GET`` for files, ``GET /healthz``, ``GET /readyz``, and its life."""
 
     def __init__(self, open_gateway: Callable[[], service.Gateway], proxies: frozenset[str] = frozenset()) -> None:
         """Open nothing yet: the gateway is opened when the server starts.
@@ -183,6 +184,12 @@ class GatewayApp:
             self._running += 1
             try:
                 await _call(gateway, self._proxies, scope, receive, send)
+            finally:
+                self._running -= 1
+        elif scope["method"] == "GET" and path.startswith(_PRODUCTS) and path.rpartition("/")[2] in service.FILE_ACTIONS:
+            self._running += 1
+            try:
+                await _download(gateway, self._proxies, scope, receive, send)
             finally:
                 self._running -= 1
         elif scope["method"] == "POST" and path.startswith(_PRODUCTS) and path.endswith("/batch"):
@@ -274,6 +281,23 @@ async def _call(
     else:
         receipt = (b"x-receipt", _encode(outcome.receipt))
         await _plain(send, 200, outcome.content, [(b"content-type", outcome.media.encode()), receipt])
+
+
+async def _download(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    call = await _read_call(gateway, proxies, scope, receive, 0)
+    if call is None:
+        return
+    query = scope["query_string"]
+    asked = msgspec.structs.replace(
+        call, method="GET", query=query.decode("ascii", "replace"), body=fields_of(query), is_body_too_long=False
+    )
+    outcome = await gateway.answer(asked)
+    if isinstance(outcome, Turned):
+        await _refuse(send, outcome, close=call.is_body_too_long)
+    else:
+        await send_file(outcome, scope, send)
 
 
 async def _refuse(send: Send, turned: Turned, *, close: bool = False) -> None:

@@ -4,11 +4,13 @@ from gongshu.delivery.rules import (
     ACTIONS,
     BATCH_BYTES_MAX,
     BODY_BYTES_MAX,
+    FILE_ACTIONS,
     GATEWAY_BUSY,
     GATEWAY_ROUTE_UNKNOWN,
     NDI_OK,
     ndi_code,
 )
+from gongshu.delivery.service.copying import DeliveredFile
 from gongshu.delivery.service.keys import create_key, list_calls, list_keys, revoke_key, stop_under_in
 from gongshu.delivery.service.measures import CONTENT_TYPE as METRICS_TYPE
 from gongshu.delivery.service.serving import Gateway
@@ -19,10 +21,12 @@ __all__ = [
     "ACTIONS",
     "BATCH_BYTES_MAX",
     "BODY_BYTES_MAX",
+    "FILE_ACTIONS",
     "GATEWAY_BUSY",
     "GATEWAY_ROUTE_UNKNOWN",
     "METRICS_TYPE",
     "NDI_OK",
+    "DeliveredFile",
     "Gateway",
     "TracesMissing",
     "create_key",

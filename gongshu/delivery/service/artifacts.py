@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gongshu.base.digest import digest_of
 from gongshu.base.site import Keys
-from gongshu.delivery.service.kinds import Answer, Opener
+from gongshu.delivery.service.kinds import Answer, BuyerAnswer, Opener
 from gongshu.delivery.types import SnapshotProduct
 from gongshu.products.types import ProductKind
 
@@ -42,8 +42,8 @@ class Artifacts:
     def __init__(self, home: Path, keys: Keys, openers: Mapping[ProductKind, Opener]) -> None:
         """Start with nothing loaded."""
         self._home, self._keys, self._openers = home, keys, openers
-        self._opened: dict[str, Answer] = {}
-        self._loading: dict[str, asyncio.Future[Answer | None]] = {}
+        self._opened: dict[str, Answer | BuyerAnswer] = {}
+        self._loading: dict[str, asyncio.Future[Answer | BuyerAnswer | None]] = {}
         self._failed_at: dict[str, float] = {}
 
     def close(self) -> None:
@@ -55,11 +55,11 @@ class Artifacts:
         """How many files are open."""
         return len(self._opened)
 
-    def find(self, source: Source) -> Answer | None:
+    def find(self, source: Source) -> Answer | BuyerAnswer | None:
         """Return what answers from ``source``, or ``None`` while its file is not loaded."""
         return self._opened.get(source.name)
 
-    async def load(self, source: Source) -> Answer | None:
+    async def load(self, source: Source) -> Answer | BuyerAnswer | None:
         """Load a file beside the calls, once for all who wait; ``None`` when it cannot be served."""
         name = source.name
         found = self._opened.get(name)
@@ -74,7 +74,7 @@ class Artifacts:
             self._keep(name, answer)
         return answer
 
-    def _keep(self, name: str, answer: Answer | None) -> None:
+    def _keep(self, name: str, answer: Answer | BuyerAnswer | None) -> None:
         if answer is None:
             self._failed_at[name] = time.monotonic()
             return
@@ -83,7 +83,7 @@ class Artifacts:
             self._opened.pop(next(iter(self._opened)))
         self._opened[name] = answer
 
-    def _read(self, product: SnapshotProduct) -> Answer | None:
+    def _read(self, product: SnapshotProduct) -> Answer | BuyerAnswer | None:
         """Check the file's digest and open it. Runs beside the calls."""
         path = self._home / product.artifact_path
         try:

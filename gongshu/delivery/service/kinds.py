@@ -6,7 +6,9 @@ keeps nothing of the input. What raises is logged by the name of its type and no
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from gongshu.base.ids import ContractId
 from gongshu.base.site import Keys
 from gongshu.compute import service as compute
 from gongshu.delivery import rules
@@ -17,7 +19,15 @@ from gongshu.products.types import Definition, ProductKind
 Answer = Callable[[dict[str, str]], Outcome]
 """Answers one call from an opened artifact. That of a slow kind is called from several threads at once."""
 
-Opener = Callable[[Path, Definition, Keys], Answer]
+
+class BuyerAnswer(NamedTuple):
+    """An artifact whose answers differ by buyer: ``of`` gives what answers the calls of one contract."""
+
+    of: Callable[[ContractId], Answer]
+
+
+Opener = Callable[[Path, Definition, Keys], Answer | BuyerAnswer]
+
 
 SLOW_KINDS = frozenset({ProductKind.QUERY, ProductKind.TABLE, ProductKind.REPORT, ProductKind.INDEX, ProductKind.MODEL})
 """Kinds whose answers take more than some tens of microseconds: they run in threads beside the event loop."""

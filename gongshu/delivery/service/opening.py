@@ -36,7 +36,8 @@ class Opened:
         self.source = source_of(product) if product is not None else None
         action = rules.ACTION_OF_KIND[product.kind] if product is not None else "verify"
         self.path = f"/v1/products/{contract.product}/{action}"
-        self.batch_path = f"/v1/products/{contract.product}/batch"
+        is_file = product is not None and product.kind in rules.FILE_KINDS
+        self.batch_path = "" if is_file else f"/v1/products/{contract.product}/batch"
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)
         self.fields = frozenset(contract.policy.fields)

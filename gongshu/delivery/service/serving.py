@@ -22,8 +22,8 @@ from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts
 from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
-from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.copying import openers_of
+from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.kinds import OUTCOMES, SLOW_KINDS, Answer, BuyerAnswer, Opener
 from gongshu.delivery.service.measures import Measures
 from gongshu.delivery.service.opening import Opened, Opening

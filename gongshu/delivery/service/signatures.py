@@ -47,8 +47,10 @@ class Signatures:
             return rules.KEY_MISSING.because()
         if not signing.NONCE.fullmatch(call.nonce) or not call.timestamp.isascii() or not call.timestamp.isdigit():
             return rules.SIGNATURE_INVALID.because()
+        path = f"{call.path}?{call.query}" if call.query else call.path
+        sent = call.body if call.method == "POST" else b""
         text = signing.text_to_sign(
-            header.algorithm, "POST", call.path, call.timestamp, call.nonce, call.request_id, call.purpose, call.body
+            header.algorithm, call.method, path, call.timestamp, call.nonce, call.request_id, call.purpose, sent
         )
         if not signing.is_signature(header.algorithm, self._secret(header.key), text, header.signature):
             return rules.SIGNATURE_INVALID.because()

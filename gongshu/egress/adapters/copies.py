@@ -13,8 +13,7 @@ from typing import Any
 import duckdb
 import xlsxwriter
 
-from gongshu.egress.rules.fingerprints import PLACE_DIGITS
-from gongshu.egress.types import CopyFormat, CopyMark
+from gongshu.egress.types import PLACE_DIGITS, CopyFormat, CopyMark
 
 READERS = {".parquet": "read_parquet", ".csv": "read_csv"}
 MEMORY_MAX = "512MB"

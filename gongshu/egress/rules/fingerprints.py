@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 
 from gongshu.base.decisions import Kind, rule
 from gongshu.base.ids import ContractId
-from gongshu.egress.types import CopyEvidence, CopyMark, MatchedRows
+from gongshu.egress.types import PLACE_DIGITS, CopyEvidence, CopyMark, MatchedRows
 
 KEY_CONTEXT = b"gongshu order of rows 1\n"
-PLACE_DIGITS = 16
 CONTRACT_ENTRY, SOURCE_ENTRY, SIGNATURE_ENTRY = "gongshu_contract", "gongshu_source", "gongshu_signature"
 """What the description of a copy says, by name."""
 EXACT_ROWS_MAX = 80
