@@ -24,8 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "base", "access", "audit", "metering", "parties", "policies", "catalog", "registry", "grants", "scenarios",
-    "compute", "egress", "products", "delivery", "billing", "supervision", "connector", "console", "server",
+    "base", "access", "audit", "metering", "gateways", "parties", "policies", "catalog", "registry", "grants", "scenarios",
+    "compute", "egress", "products", "consents", "delivery", "billing", "supervision", "connector", "console", "server",
 )  # fmt: skip
 HEAD = "<!-- Made by tools/generate.py from the code; `make fix` rewrites it. -->\n"
 DIFF_LINES_MAX = 20

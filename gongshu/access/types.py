@@ -27,6 +27,7 @@ class Permission(StrEnum):
     """``<scope>:<resource>:<action>``, alphabetical."""
 
     ADMINISTER_CLOCK_MOVE = "administer:clock:move"
+    ADMINISTER_GATEWAY_CHANGE = "administer:gateway:change"
     ADMINISTER_PARTY_CREATE = "administer:party:create"
     ADMINISTER_PERSON_CREATE = "administer:person:create"
     AGENCY_AGREEMENT_SIGN = "agency:agreement:sign"
@@ -51,6 +52,7 @@ class Permission(StrEnum):
     DEVELOP_SQL_EXPLAIN = "develop:sql:explain"
     DEVELOP_SYNTHETIC_READ = "develop:synthetic:read"
     OPERATE_AGREEMENT_SIGN = "operate:agreement:sign"
+    OPERATE_CONSENT_WRITE = "operate:consent:write"
     OPERATE_CONTRACT_SIGN = "operate:contract:sign"
     OPERATE_LISTING_WRITE = "operate:listing:write"
     OPERATE_PRODUCT_WRITE = "operate:product:write"
@@ -61,6 +63,7 @@ class Permission(StrEnum):
     READ_BILLING_VIEW = "read:billing:view"
     READ_CATALOG_VIEW = "read:catalog:view"
     READ_CONTRACT_VIEW = "read:contract:view"
+    READ_GATEWAY_VIEW = "read:gateway:view"
     READ_GRANT_VIEW = "read:grant:view"
     READ_JOB_VIEW = "read:job:view"
     READ_LISTING_VIEW = "read:listing:view"

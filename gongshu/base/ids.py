@@ -20,6 +20,7 @@ ListingId = NewType("ListingId", str)
 OrderId = NewType("OrderId", str)
 ContractId = NewType("ContractId", str)
 KeyId = NewType("KeyId", str)
+ConsentId = NewType("ConsentId", str)
 StatementId = NewType("StatementId", str)
 
 

@@ -6,8 +6,10 @@ from gongshu.audit import api as audit_api
 from gongshu.billing import api as billing_api
 from gongshu.catalog import api as catalog_api
 from gongshu.compute import api as compute_api
+from gongshu.consents import api as consents_api
 from gongshu.delivery import api as delivery_api
 from gongshu.egress import api as egress_api
+from gongshu.gateways import api as gateways_api
 from gongshu.grants import api as grants_api
 from gongshu.metering import service as _metering  # noqa: F401 - for its tables
 from gongshu.parties import api as parties_api
@@ -21,6 +23,6 @@ def routers() -> tuple[APIRouter, ...]:
     """Return the API routers in the order of the flow."""
     return (
         parties_api.router, catalog_api.router, registry_api.router, grants_api.router, scenarios_api.router,
-        compute_api.router, egress_api.router, products_api.router, delivery_api.router, billing_api.router,
+        compute_api.router, egress_api.router, products_api.router, consents_api.router, delivery_api.router, gateways_api.router, billing_api.router,
         supervision_api.router, audit_api.router,
     )  # fmt: skip

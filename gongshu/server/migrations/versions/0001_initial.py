@@ -40,6 +40,7 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     "authorization_grant": (short("agreement", unique=True), short("agency"), short("operator"), short("status")),
     "confirmation": (),
     "budget_charge": (short("entitlement"), short("plan_digest")),
+    "consent": (short("consumer"), short("operator"), short("contract"), short("status")),
     "contract": (
         short("code", unique=True),
         short("product"),
@@ -52,6 +53,8 @@ DOCUMENTS: dict[str, tuple[sa.Column[Any], ...]] = {
     "dispute": (short("statement"), short("consumer"), short("operator"), short("status")),
     "entitlement": (short("grant_id"), short("operator"), short("developer"), short("status")),
     "exit_record": (short("grant_id", unique=True),),
+    "gateway": (short("status"),),
+    "gateway_view": (),
     "job": (short("developer"), short("operator"), short("entitlement"), short("grant"), short("status")),
     "job_progress": (),
     "joint_agreement": (
