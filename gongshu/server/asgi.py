@@ -15,6 +15,7 @@ from gongshu.base.decisions import Reason, Refused
 from gongshu.base.site import Site
 from gongshu.console import pages
 from gongshu.console.render import render_refusal
+from gongshu.gateways.api import LinkDoor
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import rooms
 from gongshu.server.edge import Bounded, Identify, RefuseForgery, Repeatable, Shield, Watch, record_refusal
@@ -110,5 +111,6 @@ def create_app(site: Site) -> FastAPI:
     app.add_middleware(RefuseForgery)
     app.add_middleware(Bounded)
     app.add_middleware(Identify, site=site)
+    app.add_middleware(LinkDoor, site=site)
     app.add_middleware(Shield, respond=respond)
     return app

@@ -16,6 +16,7 @@ from gongshu.base.decisions import Reason, Refused
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import demo
+from gongshu.server.gateways import gateway_commands
 from gongshu.server.joint import acting, joint_commands
 from gongshu.server.migrate import open_site
 from gongshu.server.problems import EXIT_CODE_OF, leading_kind
@@ -43,16 +44,17 @@ def _worker(settings: Settings, _args: argparse.Namespace) -> int:
     return 0
 
 
-def _gateway(settings: Settings, _args: argparse.Namespace) -> int:
+def _gateway(settings: Settings, args: argparse.Namespace) -> int:
     from gongshu.delivery.api.gateway import run_gateway  # noqa: PLC0415 - other commands start faster without it
     from gongshu.server.wiring import gateway_ports  # noqa: PLC0415
 
     run_gateway(
         settings.home,
         settings.host,
-        settings.gateway_port,
+        args.port or settings.gateway_port,
         *gateway_ports(settings.home),
-        name=settings.gateway_name,
+        name=args.name or settings.gateway_name,
+        control=args.control or settings.gateway_control,
         proxies=settings.gateway_proxies,
         collector=settings.traces,
     )
@@ -139,7 +141,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--data", type=Path, metavar="DIR", help="take the CSV files of DIR as enterprise registrations")
     command("serve", _serve, "run console and API 运行控制台和接口")
     command("worker", _worker, "run jobs and deadlines 运行作业和期限")
-    command("gateway", _gateway, "serve product calls 运行产品调用网关")
+    sub = command("gateway", _gateway, "serve product calls 运行产品调用网关")
+    sub.add_argument("--name", default="", help="its name among several (default: GONGSHU_GATEWAY_NAME, g1)")
+    sub.add_argument("--port", type=int, default=0, help="where it listens (default: GONGSHU_GATEWAY_PORT, 8001)")
+    sub.add_argument(
+        "--control", default="", metavar="URL", help="where the control plane is, for one of several gateways"
+    )
     audit = commands.add_parser("audit", help="check and prove the tamper-evident log 核验防篡改日志")
     parts = audit.add_subparsers(dest="part", required=True, metavar="part")
     fsck = parts.add_parser("fsck", help="recompute everything from the entries; exit 0 only when all is well")
@@ -172,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     budget = command("budget", _budget, "what noise has taken from the budget of an entitlement 查看使用资格的隐私预算")
     budget.add_argument("entitlement", help="id of the entitlement 使用资格编号")
     budget.add_argument("--json", action="store_true", help="print one JSON object 输出 JSON")
+    gateway_commands(commands)
     joint_commands(commands)
     python_commands(commands)
     return parser

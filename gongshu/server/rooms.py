@@ -23,6 +23,7 @@ def routers() -> tuple[APIRouter, ...]:
     """Return the API routers in the order of the flow."""
     return (
         parties_api.router, catalog_api.router, registry_api.router, grants_api.router, scenarios_api.router,
-        compute_api.router, egress_api.router, products_api.router, consents_api.router, delivery_api.router, gateways_api.router, billing_api.router,
+        compute_api.router, egress_api.router, products_api.router, consents_api.router, delivery_api.router,
+        gateways_api.router, billing_api.router,
         supervision_api.router, audit_api.router,
     )  # fmt: skip

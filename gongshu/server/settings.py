@@ -21,6 +21,7 @@ class Settings:
     token: str = field(default="", repr=False)
     gateway_name: str = "g1"
     gateway_proxies: frozenset[str] = frozenset()
+    gateway_control: str = ""
     traces: Collector | None = None
 
     @staticmethod
@@ -42,6 +43,7 @@ class Settings:
             token=read.get("GONGSHU_TOKEN", ""),
             gateway_name=read.get("GONGSHU_GATEWAY_NAME", "g1"),
             gateway_proxies=frozenset(read.get("GONGSHU_GATEWAY_PROXIES", "").replace(",", " ").split()),
+            gateway_control=read.get("GONGSHU_GATEWAY_CONTROL", ""),
             traces=_traces(read),
         )
 

@@ -1,17 +1,21 @@
 """Runs the gateway: its own process, one event loop, ended in order by SIGTERM."""
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from gongshu import __version__
+from gongshu.base.decisions import Refused
 from gongshu.base.site import Clock, Keys
 from gongshu.delivery import service
 from gongshu.delivery.api.application import GatewayApp
 from gongshu.delivery.api.process import GuardedProtocol
+from gongshu.delivery.api.spread import SpreadApp
 from gongshu.delivery.types import Collector
+from gongshu.gateways import service as gateways
 
 GATEWAY_NAME = "g1"
 IDLE_SECONDS_MAX = 30
@@ -20,7 +24,7 @@ BACKLOG = 1024
 GC_ALLOCATIONS, GC_GENERATIONS = 50_000, 20
 
 
-def server_for(app: GatewayApp, host: str, port: int, **changes: Any) -> uvicorn.Server:
+def server_for(app: GatewayApp | SpreadApp, host: str, port: int, **changes: Any) -> uvicorn.Server:
     """Return the server that runs ``app``; on SIGTERM it answers what has arrived, and the application seals usage."""
     settings: dict[str, Any] = {
         "host": host, "port": port, "loop": "uvloop", "http": GuardedProtocol, "ws": "none", "lifespan": "on",
@@ -31,14 +35,35 @@ def server_for(app: GatewayApp, host: str, port: int, **changes: Any) -> uvicorn
     return uvicorn.Server(uvicorn.Config(app, **settings))
 
 
+def app_for(  # noqa: PLR0917 - what a gateway is
+    open_gateway: Callable[[], service.Gateway], home: Path, clock: Clock, keys: Keys, name: str,
+    proxies: frozenset[str], control: str,
+) -> GatewayApp | SpreadApp:  # fmt: skip
+    """Return the application of a gateway: alone, or one of several under the control plane at ``control``.
+
+    Refused with ``control-needed`` when contracts are spread over several gateways here and it would run alone.
+    """
+    if control:
+        return SpreadApp(
+            open_gateway,
+            lambda meter, is_ready: gateways.Membership(name, home, keys, control, meter, is_ready),
+            gateways.Hops(name, keys, clock),
+            proxies,
+        )
+    if gateways.is_spread(home):
+        raise Refused((gateways.CONTROL_NEEDED.because(),))
+    return GatewayApp(open_gateway, proxies)
+
+
 def run_gateway(
     home: Path, host: str, port: int, clock: Clock, keys: Keys, *, name: str = GATEWAY_NAME,
-    proxies: frozenset[str] = frozenset(), collector: Collector | None = None,
+    proxies: frozenset[str] = frozenset(), collector: Collector | None = None, control: str = "",
 ) -> None:  # fmt: skip
     """Serve product calls from the snapshot under ``home`` until SIGTERM or SIGINT.
 
     ``clock`` decides periods, days and months. ``keys`` opens the keyed hashes of products. Usage is written to
     ``home/usage/<name>/``, which one process may hold at a time. With a ``collector`` some calls are traced.
+    With ``control``, the address of the control plane, it is one of several gateways.
     """
     tracing, end_tracing = (None, None) if collector is None else service.open_tracing(collector, name, __version__)
     # Calls leave hardly any cycles behind: look for them seldom, and never among what was there at the start.
@@ -46,8 +71,9 @@ def run_gateway(
     gc.freeze()
     try:
         server_for(
-            GatewayApp(lambda: service.Gateway(home, name, clock, keys, tracing=tracing), proxies), host, port
-        ).run()
+            app_for(lambda: service.Gateway(home, name, clock, keys, tracing=tracing), home, clock, keys, name, proxies, control),
+            host, port,
+        ).run()  # fmt: skip
     finally:
         gc.unfreeze()
         if end_tracing is not None:

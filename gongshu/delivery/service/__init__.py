@@ -4,6 +4,7 @@ from gongshu.delivery.rules import (
     ACTIONS,
     BATCH_BYTES_MAX,
     BODY_BYTES_MAX,
+    BODY_TOO_LONG,
     FILE_ACTIONS,
     GATEWAY_BUSY,
     GATEWAY_ROUTE_UNKNOWN,
@@ -11,7 +12,14 @@ from gongshu.delivery.rules import (
     ndi_code,
 )
 from gongshu.delivery.service.copying import DeliveredFile
-from gongshu.delivery.service.keys import create_key, list_calls, list_keys, revoke_key, stop_under_in
+from gongshu.delivery.service.keys import (
+    contracts_with_keys,
+    create_key,
+    list_calls,
+    list_keys,
+    revoke_key,
+    stop_under_in,
+)
 from gongshu.delivery.service.measures import CONTENT_TYPE as METRICS_TYPE
 from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
@@ -21,6 +29,7 @@ __all__ = [
     "ACTIONS",
     "BATCH_BYTES_MAX",
     "BODY_BYTES_MAX",
+    "BODY_TOO_LONG",
     "FILE_ACTIONS",
     "GATEWAY_BUSY",
     "GATEWAY_ROUTE_UNKNOWN",
@@ -29,6 +38,7 @@ __all__ = [
     "DeliveredFile",
     "Gateway",
     "TracesMissing",
+    "contracts_with_keys",
     "create_key",
     "list_calls",
     "list_keys",

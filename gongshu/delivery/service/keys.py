@@ -76,6 +76,12 @@ def list_keys(site: Site, actor: Actor, contract_id: ContractId, page: PageReque
         return store.KEYS.page(tx, page, contract=contract_id, party=actor.party)
 
 
+def contracts_with_keys(site: Site) -> tuple[ContractId, ...]:
+    """Return the contracts that have a key in use: those that gateways may be called under."""
+    with site.db.reading() as tx:
+        return tuple(sorted({key.contract for key in store.KEYS.all(tx, is_revoked="no")}))
+
+
 def list_calls(site: Site, actor: Actor, contract_id: ContractId, page: PageRequest) -> Page[UsageRecord]:
     """Return the calls under a contract to its consumer or operator, newest first, refused ones included."""
     access.require(actor, Permission.READ_CONTRACT_VIEW)

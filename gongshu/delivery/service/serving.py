@@ -17,11 +17,13 @@ import msgspec
 from gongshu.base.days import Period
 from gongshu.base.decisions import Denied, Reason
 from gongshu.base.ids import ContractId
+from gongshu.base.signing import read_header
 from gongshu.base.site import Clock, Keys
 from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts
 from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
+from gongshu.delivery.service.consenting import ConsentCheck
 from gongshu.delivery.service.copying import openers_of
 from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.kinds import OUTCOMES, SLOW_KINDS, Answer, BuyerAnswer, Opener
@@ -41,6 +43,7 @@ from gongshu.delivery.types import (
     Trace,
     Turned,
 )
+from gongshu.gateways import service as gateways
 from gongshu.metering import service as metering
 from gongshu.metering.types import ANSWERED, MeterUnavailable, ResultCode, StoredRecord, UsageRecord
 from gongshu.policies import service as policies
@@ -94,7 +97,9 @@ class Gateway:
         self.meter = metering.open_meter(home, gateway, clock, limits, disk=disk)
         self._artifacts, self._threads = Artifacts(home, keys, openers or openers_of(home, gateway)), Threads()
         self.measures = Measures(self._states)
+        self._others_states: Callable[[], dict[str, float]] = dict
         self._opening = Opening(home)
+        self._consents = ConsentCheck(keys, self._opening.is_withdrawn)
         self._signatures = Signatures(keys, clock)
         self._snapshot: SnapshotHead | None = None
         self._life: Period | None = None
@@ -107,6 +112,7 @@ class Gateway:
     def _adopt(self, snapshot: SnapshotHead) -> None:
         """Serve by ``snapshot`` from now on."""
         self._opening.adopt(snapshot)
+        self._consents.adopt(bytes.fromhex(snapshot.consent_key))
         self._snapshot, self._life = snapshot, rules.life_of(snapshot)
 
     def _unready(self, now: datetime) -> Reason | None:
@@ -124,7 +130,21 @@ class Gateway:
             "ready": 0.0 if self._unready(now) else 1.0, "snapshot_number": self._snapshot.number if self._snapshot else 0,
             "snapshot_age_seconds": age, "waiting_records": self.meter.waiting, "open_files": self._artifacts.opened,
             "waiting_answers": self._threads.waiting,
-        }  # fmt: skip
+        } | self._others_states()  # fmt: skip
+
+    def tell_also(self, states: Callable[[], dict[str, float]]) -> None:
+        """Let the metrics tell ``states`` too: how this gateway stands with others."""
+        self._others_states = states
+
+    def contract_of(self, proof: bytes) -> ContractId | None:
+        """Return the contract that the key of an ``Authorization`` header belongs to, whether or not its holder is proved."""
+        signed = None if proof[:7].lower() == b"bearer " else read_header(proof.decode("ascii", "replace"))
+        opener = proof[7:] if signed is None else opener_of(signed.key)
+        try:
+            opened = self._opening.find(sha256(opener).digest())
+        except SnapshotInvalid:
+            return None
+        return None if opened is None else opened.contract.id
 
     def unready(self) -> Reason | None:
         """Return why calls cannot be served now, or ``None``."""
@@ -458,5 +478,6 @@ def _ask(answer: Answer, fields: dict[str, str]) -> Outcome:
 
 
 def _unavailable(code: str) -> Turned:
-    rule = rules.UNAVAILABLE.get(code, rules.GATEWAY_BUSY)
+    moving = gateways.CONTRACT_MOVING
+    rule = moving if code == moving.code else rules.UNAVAILABLE.get(code, rules.GATEWAY_BUSY)
     return Turned((rule.because(),), retry_after_seconds=RETRY_SECONDS)

@@ -1,0 +1,1 @@
+"""The outside world of the room: messages, the wire that carries them, files."""
