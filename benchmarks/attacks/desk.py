@@ -22,6 +22,7 @@ from gongshu.policies.types import Thresholds
 
 DEFAULT = Thresholds(units_min=10, dominance_p_percent=10, dominance_top_n=2, dominance_top_percent=90)
 KEY = b"k" * 32
+RULES = shelf.Decisions(ledger.decide_repeats, ledger.decide_sets)
 Row = tuple[Any, ...]
 
 
@@ -82,7 +83,7 @@ class Desk:
     def _weighed(self, query: GovernedQuery, rows: list[Row], limits: shelf.Limits) -> list[Row]:
         trace, target = Path(self._place.name) / "trace.parquet", Path(self._place.name) / f"sets{self.asked}.parquet"
         self._engine.sql(ledger.trace_sql(query.traces)).write_parquet(str(trace))
-        found = shelf.weigh(trace, self._sets, self._whole, limits, target, ledger.decide_sets)
+        found = shelf.weigh(trace, query.traces, self._sets, self._whole, limits, target, RULES)
         if found.is_spent:
             return []
         if target.exists():
@@ -100,7 +101,8 @@ class Desk:
         merged = Path(self._place.name) / f"merged{self.asked}.parquet"
         paths = [str(path) for path in (*self._sets, target)]
         self._engine.sql(
-            'SELECT dense_rank() OVER (ORDER BY filename, "set") AS "set", u, w FROM read_parquet($paths, filename = true)',
+            'SELECT CASE WHEN "set" IS NOT NULL THEN dense_rank() OVER (ORDER BY filename, "set" NULLS LAST) END AS "set", '
+            '* EXCLUDE ("set", filename) FROM read_parquet($paths, filename = true)',
             params={"paths": paths},
         ).write_parquet(str(merged))
         for path in (*self._sets, target):

@@ -12,13 +12,19 @@ UNITS_MIN = 10
 
 
 def decide(
-    known: list[set[int]], new: list[set[int]], units_min: int = UNITS_MIN, leverage_max: float = 0.15
+    known: list[set[int]],
+    new: list[set[int]],
+    units_min: int = UNITS_MIN,
+    leverage_max: float = 0.15,
+    family: str = "boxes",
 ) -> list[bool]:
-    """Decide over plain sets, every unit a kind of its own."""
+    """Decide over plain sets, every unit a kind of its own, all sets of one family."""
     every = [*known, *new]
     units = sorted(set().union(*every))
     weights = np.array([[float(unit in one) for one in every] for unit in units])
-    return ledger.decide_sets(weights, np.ones(len(units)), len(known), units_min, leverage_max)
+    return ledger.decide_sets(
+        weights, np.ones(len(units)), len(known), units_min, leverage_max, [frozenset([family])] * len(every)
+    )
 
 
 ALL = set(range(100))

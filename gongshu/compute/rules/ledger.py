@@ -7,17 +7,19 @@ that is told of one unit is bounded. That is the leverage of regression analysis
 of them, a unit whose value can be solved for has the leverage 1. The rule for one cell becomes a rule for all of them.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from gongshu.base.decisions import Kind, rule
 from gongshu.compute.rules.differences import group_hash
-from gongshu.compute.types import GovernedQuery, Stage, Trace
+from gongshu.compute.types import GovernedQuery, ReleasedGroup, SetKey, Shown, Stage, Trace
 
 REDUNDANT = 0.01
-"""When this little (of a unit) is left of a set, it can be told from earlier ones already: nothing new is shown."""
+"""When this little (of a unit) is left of a set, it can be told from earlier ones already."""
 INVERSE_CUTOFF = 1e-10
 ROUNDING = 1e-6
 CHUNK_ROWS = 50_000
@@ -30,11 +32,48 @@ LEDGER_SPENT = rule(
 )  # fmt: skip
 
 
-def decide_sets(weights: Any, units: Any, known: int, units_min: int, leverage_max: float) -> list[bool]:
+Families = frozenset[str]
+"""The families of boxes to which a set belongs: see ``Definition.is_box``."""
+
+
+def decide_repeats(
+    groups: Sequence[ReleasedGroup], known: Mapping[SetKey, frozenset[Shown]], whole: int | None, units_min: int
+) -> frozenset[tuple[int, int]]:
+    """Return the groups (trace, group) that would tell that nobody stands between two sets, or too few.
+
+    A set that is known may be shown again by the definition under which it is known. By another one it would tell that the two
+    definitions differ by nobody, where a difference of one would have been withheld: so whether it is one or nobody must not be
+    seen. Tables of the whole version by bare columns are exempt where each of their groups is known: a name beside its
+    code. ``whole``: how many units the relation has; that many is a repetition, because everybody knows it.
+    """
+    seen = {units: set(shown) for units, shown in known.items()}
+    refused: set[tuple[int, int]] = set()
+    for _, found in groupby(groups, key=lambda group: (group.trace, group.condition)):
+        table = tuple(found)
+        is_same_table = all(
+            group.shown.is_open and any(one.is_open for one in seen.get(group.units, ())) for group in table
+        )
+        for group in table:
+            earlier = seen.get(group.units, set())
+            is_repeated = bool(earlier) and group.shown.condition not in {one.condition for one in earlier}
+            missing = None if whole is None else whole - group.units[0]
+            is_whole = missing is not None and (0 < missing < units_min or (not missing and not group.shown.is_open))
+            if is_whole or (is_repeated and not is_same_table):
+                refused.add((group.trace, group.group))
+        for group in table:
+            if (group.trace, group.group) not in refused:
+                seen.setdefault(group.units, set()).add(group.shown)
+    return frozenset(refused)
+
+
+def decide_sets(  # noqa: PLR0917 - what lies beside each other, and the limits
+    weights: Any, units: Any, known: int, units_min: int, leverage_max: float, families: Sequence[Families] = ()
+) -> list[bool]:
     """Return for each set after the first ``known`` whether it may be shown beside these and the ones before it.
 
     ``weights`` has a row for each kind of unit (those that are in the same sets are of one kind) and a column for each set: the
-    weight of such a unit in it. ``units`` says how many there are of each kind. ``leverage_max`` is a share of 1.
+    weight of such a unit in it. ``units`` says how many there are of each kind. ``leverage_max`` is a share of 1. A set that
+    can be told from others already tells that nobody is missing: it is shown where those of its own ``families`` tell it.
     """
     given = np.asarray(weights, dtype=float)
     overlaps = given.T @ (given * np.asarray(units, dtype=float)[:, None])
@@ -43,22 +82,34 @@ def decide_sets(weights: Any, units: Any, known: int, units_min: int, leverage_m
     shares = inverse @ overlaps[:known, known:]
     left = overlaps[known:, known:] - overlaps[known:, :known] @ shares
     made = np.hstack([-shares.T, np.eye(len(overlaps) - known)])
-    passes = []
+    passes, shown = [], list(range(known))
     for i in range(len(left)):
         remains = float(left[i, i])
         if remains <= REDUNDANT:
-            passes.append(True)
+            passes.append(_follows(overlaps, known + i, shown, families))
             continue
         adds = (given @ made[i]) ** 2 / remains
         touched = adds > ROUNDING / units_min
         is_spread = float(adds.max()) * units_min <= 1 + ROUNDING
         passes.append(is_spread and float((told + adds)[touched].max(initial=0.0)) <= leverage_max + ROUNDING)
         if passes[-1]:
+            shown.append(known + i)
             told += adds
             factors = left[i + 1 :, i] / remains
             left[i + 1 :] -= np.outer(factors, left[i])
             made[i + 1 :] -= np.outer(factors, made[i])
     return passes
+
+
+def _follows(overlaps: Any, place: int, shown: list[int], families: Sequence[Families]) -> bool:
+    """Return whether sets of the same family tell a set: parts of a table by bare columns add up whoever is in them."""
+    own = families[place] if families else frozenset()
+    others = [other for other in shown if own & families[other]] if families else []
+    if not others:
+        return False
+    among, beside = overlaps[np.ix_(others, others)], overlaps[others, place]
+    told = float(beside @ np.linalg.lstsq(among, beside, rcond=INVERSE_CUTOFF)[0])
+    return float(overlaps[place, place]) - told <= REDUNDANT
 
 
 def _leverages(given: Any, inverse: Any) -> Any:

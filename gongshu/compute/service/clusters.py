@@ -122,7 +122,7 @@ def _weighed(
     whole = given[with_units[0]] if len(with_units) == 1 else None
     trace, target = attempt.place / weighing.TRACE_FILE, attempt.place / weighing.SETS_FILE
     earlier = list(weighing.earlier_sets(site, job))
-    found = shelf.weigh(trace, earlier, whole, limits, target, ledger.decide_sets)
+    found = shelf.weigh(trace, query.traces, earlier, whole, limits, target, weighing.RULES)
     defences = (*outcome.defences, weighing.LEDGER_LINE)
     if found.is_spent:
         versions = ", ".join(ref.id for ref in job.plan.inputs)

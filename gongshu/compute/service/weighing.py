@@ -23,6 +23,7 @@ LEDGER_LINE = "ledger"
 """How a job's report names this line of defence."""
 TRACE_FILE, SETS_FILE = "trace.parquet", "sets.parquet"
 SETS_OFF = 0
+RULES = shelf.Decisions(ledger.decide_repeats, ledger.decide_sets)
 
 
 def unit_key(site: Site) -> bytes:
@@ -56,7 +57,7 @@ def run_weighed(site: Site, job: Job, query: GovernedQuery, run: sandbox.Run, pl
         return outcome
     with_units = [p.relation for p in query.projections if p.has_unit]
     whole = run.projections[with_units[0]] if len(with_units) == 1 else None
-    found = shelf.weigh(trace, list(earlier_sets(site, job)), whole, limits, place / SETS_FILE, ledger.decide_sets)
+    found = shelf.weigh(trace, query.traces, list(earlier_sets(site, job)), whole, limits, place / SETS_FILE, RULES)
     trace.unlink()
     defences = (*outcome.defences, LEDGER_LINE)
     if found.is_spent:

@@ -154,6 +154,21 @@ class Shown:
     is_open: bool = False
 
 
+SetKey = tuple[int, int]
+"""Names a set of units: how many there are, and the sum of their hashes."""
+
+
+@dataclass(frozen=True)
+class ReleasedGroup:
+    """A group that passed the thresholds: its trace, the hash of its keys, one of its conditions, the set of its units."""
+
+    trace: int
+    group: int
+    condition: int
+    units: SetKey
+    shown: Shown
+
+
 @dataclass(frozen=True)
 class GovernedQuery:
     """What the gate permits: SQL regenerated from the tree with thresholds beside every aggregate.
