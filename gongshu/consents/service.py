@@ -41,11 +41,16 @@ def public_key(keys: Keys) -> bytes:
     return rules.public_key_of(keys.secret(SIGNING_SECRET))
 
 
-def subject_of(definition: Definition, keys: Keys, fields: Mapping[str, str]) -> bytes:
+def subject_secret(keys: Keys) -> bytes:
+    """Return the key under which subjects are hashed."""
+    return keys.secret(SUBJECT_SECRET)
+
+
+def subject_of(definition: Definition, secret: bytes, fields: Mapping[str, str]) -> bytes:
     """Return the keyed hash of the one whom the input of a call is about; empty when a key field is blank."""
     asked = asked_by(definition)
     form = compute.subject_form(asked, dict(fields)) if asked is not None else None
-    return b"" if form is None else rules.subject_hash(keys.secret(SUBJECT_SECRET), form)
+    return b"" if form is None else rules.subject_hash(secret, form)
 
 
 def asked_by(definition: Definition) -> LookupDefinition | VerificationDefinition | None:
@@ -119,7 +124,7 @@ def give(
         product = products.product_in(tx, contract.terms.product_id)
         names = _key_fields(product)
         given = {name: subject.get(name, "") for name in names}
-        hashed = subject_of(product.definition, site.keys, given)
+        hashed = subject_of(product.definition, subject_secret(site.keys), given)
         blank = [] if hashed else [name for name in names if not given[name].strip()] or list(names)
         period = rules.period_of(contract, now, max(0, min(days, days_max)))
         consent = Consent(

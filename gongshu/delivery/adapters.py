@@ -7,7 +7,7 @@ first call needs it. A small change writes the shards that it touches and a new 
 import base64
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,11 @@ def key_of_product(product_id: str) -> bytes:
     return hashlib.sha256(product_id.encode()).digest()
 
 
+def key_of_consent(consent_id: str) -> bytes:
+    """Return the key of a withdrawn consent's record."""
+    return hashlib.sha256(consent_id.encode()).digest()
+
+
 def contract_in(raw: msgspec.Raw) -> SnapshotContract:
     """Read the record of a contract."""
     return _decode_contract(raw)
@@ -178,7 +183,7 @@ def write_shards(home: Path, records: Iterable[tuple[bytes, Any]]) -> tuple[str,
 
 
 def change_shards(
-    home: Path, digests: tuple[str, ...], changed: dict[bytes, SnapshotContract | None]
+    home: Path, digests: tuple[str, ...], changed: Mapping[bytes, SnapshotContract | str | None]
 ) -> tuple[str, ...]:  # fmt: skip
     """Write the shards in which records change (``None``: one that goes) and return all digests."""
     touched: dict[int, dict[bytes, Any]] = {}
@@ -198,7 +203,7 @@ def change_shards(
 
 def drop_shards(home: Path, head: SnapshotHead) -> None:
     """Remove the shards that ``head`` does not name and that are old enough that no gateway reads them."""
-    named = {*head.contracts, *head.products}
+    named = set(head.shards)
     before = snapshot_path(home).stat().st_mtime - SHARD_KEPT_SECONDS  # by the clock of the files
     for path in (home / "gateway" / "shards").glob("*"):
         if path.name not in named and path.stat().st_mtime < before:
@@ -212,6 +217,7 @@ def write_snapshot(home: Path, snapshot: Snapshot, seed: bytes) -> SnapshotHead:
     head = SnapshotHead(
         snapshot.number, snapshot.issued_at, snapshot.age_seconds_max, write_shards(home, contracts),
         write_shards(home, products), snapshot.log_size, snapshot.rebuild_at,
+        write_shards(home, ((key_of_consent(name), name) for name in snapshot.withdrawn)), snapshot.consent_key,
     )  # fmt: skip
     write_head(home, head, seed)
     return head
@@ -239,6 +245,8 @@ def read_snapshot(home: Path) -> Snapshot:
     return Snapshot(
         head.number, head.issued_at, head.age_seconds_max, tuple(contracts[key] for key in sorted(contracts)),
         tuple(sorted(products, key=lambda product: product.id)), head.log_size, head.rebuild_at,
+        tuple(sorted(str(msgspec.msgpack.decode(raw)) for digest in head.consents for raw in read_shard(home, digest).values())),
+        head.consent_key,
     )  # fmt: skip
 
 

@@ -221,7 +221,11 @@ NDI_CODES: dict[str, int] = {
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
     "snapshot-too-old": 12005, "snapshot-damaged": 12005, "disk-full": 12005, "disk-failed": 12005,
     "calls-used-up": 12007, "calls-used-up-today": 12008, "too-many-per-second": 12010, "gateway-busy": 12010,
-    "copy-being-made": 12010, "format-unknown": 11002, "table-too-long": 11002, "call-failed": 13000, "answer-gone": 12005,
+    "parameter-invalid": 11002, "period-invalid": 11002, "model-value-invalid": 11002, "answer-too-long": 11004,
+    "answer-too-slow": 13000, "copy-being-made": 12010, "format-unknown": 11002, "table-too-long": 11002,
+    "consent-missing": 12001, "consent-invalid": 12001, "consent-withdrawn": 12001, "consent-other-subject": 12001,
+    "consent-other-consumer": 12001, "consent-other-purpose": 12001, "consent-other-product": 12001,
+    "consent-not-yet": 12001, "consent-expired": 12002, "call-failed": 13000, "answer-gone": 12005,
 }  # fmt: skip
 """Return codes of NDI-TR-2025-05: 11xxx parameters, 12xxx system, 13xxx business."""
 
@@ -331,6 +335,13 @@ def inputs_of(kind: ProductKind, definition: Definition) -> tuple[InputField, ..
         return tuple(InputField(field.name, field.is_required) for field in definition.verification.fields)
     if kind is ProductKind.LOOKUP and definition.lookup is not None:
         return tuple(InputField(key.name, is_required=True) for key in definition.lookup.keys)
+    if kind is ProductKind.QUERY and definition.query is not None:
+        return tuple(InputField(parameter.name, is_required=True) for parameter in definition.query.parameters)
+    if kind is ProductKind.INDEX and definition.series is not None:
+        names = ("from", "to", *(("dimension",) if definition.series.dimension else ()))
+        return tuple(InputField(name, is_required=False) for name in names)
+    if kind is ProductKind.MODEL and definition.model is not None:
+        return tuple(InputField(field.name, is_required=True) for field in definition.model.inputs)
     if kind in FILE_KINDS:
         return (InputField("format", is_required=False),)
     return ()

@@ -92,11 +92,16 @@ class Snapshot:
     products: tuple[SnapshotProduct, ...]
     log_size: int = 0
     rebuild_at: datetime | None = None
+    withdrawn: tuple[str, ...] = ()  # ids of consents
+    consent_key: str = ""
 
 
 @dataclass(frozen=True)
 class SnapshotHead:
-    """The part of a snapshot that is signed: the digests of its shards, which hold contracts by key and products by id."""
+    """The part of a snapshot that is signed: the digests of its shards, which hold contracts by key and products by id.
+
+    ``consents`` are those of the shards of withdrawn consents, and ``consent_key``, in hexadecimal, checks consent tokens.
+    """
 
     number: int
     issued_at: datetime
@@ -105,6 +110,13 @@ class SnapshotHead:
     products: tuple[str, ...]
     log_size: int = 0
     rebuild_at: datetime | None = None
+    consents: tuple[str, ...] = ()
+    consent_key: str = ""
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """All shards by their digests."""
+        return (*self.contracts, *self.products, *self.consents)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import msgspec
 
 from gongshu.base.decisions import Reason
 from gongshu.delivery import rules
+from gongshu.delivery.service.consenting import ConsentCheck
 from gongshu.delivery.service.kinds import OUTCOMES, Answer
 from gongshu.delivery.service.opening import Opened
 from gongshu.delivery.types import BatchAnswered, IncomingCall, ItemAnswer, Outcome
@@ -30,6 +31,7 @@ class BatchItem(msgspec.Struct, gc=False):
 
     id: str
     fields: dict[str, str]
+    consent: str = ""
 
 
 class _Batch(msgspec.Struct):
@@ -60,11 +62,11 @@ class Batch:
 
     def __init__(  # noqa: PLR0917 - what every item needs
         self, meter: metering.Meter, opened: Opened, answer: Answer, digest_key: bytes, purpose: str, now: datetime,
-        snapshot: int, made: dict[str, Outcome] | None = None,
+        snapshot: int, made: dict[str, Outcome] | None = None, consents: ConsentCheck | None = None,
     ) -> None:  # fmt: skip
         """Start with what the contract has left now. ``made``: outcomes by item that were worked out already (slow kinds)."""
         self._meter, self._opened, self._answer, self._now = meter, opened, answer, now
-        self._made, self._contents = made, dict[str, bytes]()
+        self._made, self._contents, self._consents = made, dict[str, bytes](), consents
         self._digest_key, self._purpose, self._snapshot = digest_key, purpose, snapshot
         self._futures: dict[int, asyncio.Future[str]] = {}
 
@@ -74,7 +76,7 @@ class Batch:
         reason = rules.request_id_reason(item.id)
         if reason is not None:
             return self._refuse(item, "", reason, is_id_good=False)
-        reasons = self._field_reasons(item.fields)
+        reasons = self._consent_reasons(item) + self._field_reasons(item.fields)
         content = _encode_sorted((contract.product, self._purpose, item.fields))
         digest = blake2b(content, key=self._digest_key, digest_size=DIGEST_BYTES).hexdigest()
         if reasons:
@@ -107,6 +109,14 @@ class Batch:
                 return ItemAnswer(item.id, rules.ndi_code(gone.code), record.result, record.position, error=gone.code)
             self._contents[item.id] = outcome.content
         return ItemAnswer(item.id, rules.NDI_OK, record.result, record.position, record.is_charged)
+
+    def _consent_reasons(self, item: BatchItem) -> tuple[Reason, ...]:
+        """Return why an item's consent does not permit it; each item is about a subject of its own."""
+        if not self._opened.needs_consent:
+            return ()
+        if self._consents is None:
+            return (rules.PRODUCT_UNAVAILABLE.because(),)
+        return self._consents.reasons(item.consent, self._opened, item.fields, self._purpose, self._now)
 
     def _field_reasons(self, fields: dict[str, str]) -> tuple[Reason, ...]:
         opened = self._opened

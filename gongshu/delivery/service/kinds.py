@@ -56,4 +56,21 @@ def open_verification(path: Path, definition: Definition, keys: Keys) -> Answer:
     return answer
 
 
-OPENERS: Mapping[ProductKind, Opener] = {ProductKind.VERIFY: open_verification}
+def open_lookup(path: Path, definition: Definition, keys: Keys) -> Answer:
+    """Answer with tags of the subject as JSON; of one who is not there with as many bytes of nothing."""
+    lookup = definition.lookup
+    if lookup is None:
+        raise ValueError("the product does not say what it looks up")
+    ask = compute.open_tags(path, lookup, keys)
+
+    def answer(fields: dict[str, str]) -> Outcome:
+        result, content = ask(fields)
+        if result is ResultCode.ERROR:
+            blank = compute.missing_keys(lookup, fields)
+            return Outcome(ResultCode.REFUSED, reasons=tuple(rules.CALL_FIELD_MISSING.because(field=n) for n in blank))
+        return Outcome(result, content)
+
+    return answer
+
+
+OPENERS: Mapping[ProductKind, Opener] = {ProductKind.VERIFY: open_verification, ProductKind.LOOKUP: open_lookup}

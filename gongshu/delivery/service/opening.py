@@ -25,7 +25,8 @@ class Opened:
     """What a key opens: one contract's product."""
 
     __slots__ = (
-        "batch_path", "contract", "fields", "inputs", "is_signing", "key", "names", "networks", "path", "product", "source",
+        "batch_path", "contract", "fields", "inputs", "is_signing", "key", "names", "needs_consent", "networks", "path",
+        "product", "source",
     )  # fmt: skip
 
     def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
@@ -38,6 +39,7 @@ class Opened:
         self.path = f"/v1/products/{contract.product}/{action}"
         is_file = product is not None and product.kind in rules.FILE_KINDS
         self.batch_path = "" if is_file else f"/v1/products/{contract.product}/batch"
+        self.needs_consent = product is not None and product.needs_consent
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)
         self.fields = frozenset(contract.policy.fields)
@@ -69,11 +71,12 @@ class Opening:
         """Open by ``head`` from now on; shards that it still names stay in memory."""
         before = self._head
         self._head = head
-        if before is not None and before.contracts == head.contracts and before.products == head.products:
+        if before is not None and before.shards == head.shards:
             return
-        named = {*head.contracts, *head.products}
+        named = set(head.shards)
         self._shards = {digest: shard for digest, shard in self._shards.items() if digest in named}
-        self._opened, self._products = {}, {}
+        if before is None or (before.contracts, before.products) != (head.contracts, head.products):
+            self._opened, self._products = {}, {}
 
     def find(self, key: bytes) -> Opened | None:
         """Return what the key with this SHA-256 opens, or ``None``; raise ``SnapshotInvalid`` when a shard is damaged."""
@@ -89,6 +92,12 @@ class Opening:
             self._opened.clear()
         self._opened[key] = opened
         return opened
+
+    def is_withdrawn(self, consent_id: str) -> bool:
+        """Whether a consent was withdrawn; raise ``SnapshotInvalid`` when that shard is damaged."""
+        if self._head is None:
+            return True
+        return self._record(self._head.consents, adapters.key_of_consent(consent_id)) is not None
 
     def _product(self, product_id: str) -> SnapshotProduct | None:
         found = self._products.get(product_id)

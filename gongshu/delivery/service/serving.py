@@ -236,7 +236,9 @@ class Gateway:
             else:
                 made = None
             number = self._snapshot.number if self._snapshot else 0
-            batch = Batch(self.meter, opened, answer, self._digest_key, considered.purpose, now, number, made)
+            batch = Batch(
+                self.meter, opened, answer, self._digest_key, considered.purpose, now, number, made, self._consents
+            )  # fmt: skip
             answers = [batch.answer(item) for item in items]
             failure = await (batch.durable() if call.trace is None else _on_disk(batch.durable(), call.trace))
         except MeterUnavailable as unavailable:
@@ -293,6 +295,8 @@ class Gateway:
             reasons.append(stop)
             return considered
         purpose = self._read(considered)
+        if opened.needs_consent:
+            reasons.extend(self._consents.reasons(call.consent, opened, considered.fields, purpose, now))
         wrong_id = rules.request_id_reason(call.request_id)
         if wrong_id is not None:
             reasons.append(wrong_id)

@@ -4,6 +4,7 @@ Publishing follows the audit log: what changed since the last snapshot says whic
 something that many contracts rest on changes or runs out is everything looked at.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from gongshu.access.types import SYSTEM
@@ -12,6 +13,8 @@ from gongshu.base.decisions import Denied, decide
 from gongshu.base.digest import digest_of
 from gongshu.base.ids import ContractId
 from gongshu.base.site import Site, Transaction
+from gongshu.consents import service as consents
+from gongshu.consents.types import Consent
 from gongshu.delivery import adapters, rules, store
 from gongshu.delivery.types import (
     ApiKey,
@@ -24,12 +27,13 @@ from gongshu.delivery.types import (
 )
 from gongshu.grants.types import ProductClass
 from gongshu.products import service as products
-from gongshu.products.types import Contract, ProductKind, ProductVersion, Standing
+from gongshu.products.types import Contract, ProductVersion, Standing
 
 SIGNING_KEY = "snapshot-signing"
 REFRESHES_PER_LIFE = 4
 """An unchanged snapshot is issued again when a quarter of its life is over."""
 ONE_CONTRACT = frozenset({"contract", "key"})
+ONE_CONSENT = frozenset({"consent"})
 MANY_CONTRACTS = frozenset({"product", "entitlement", "grant", "agreement"})
 """Kinds of objects whose change concerns one contract, or all that rest on them."""
 
@@ -59,19 +63,19 @@ def publish_snapshot(site: Site, *, is_whole: bool = False) -> SnapshotHead:
 
 
 def _numbered(head: SnapshotHead, number: int, issued_at: datetime) -> SnapshotHead:
-    return SnapshotHead(
-        number, issued_at, head.age_seconds_max, head.contracts, head.products, head.log_size, head.rebuild_at
-    )
+    return replace(head, number=number, issued_at=issued_at)
 
 
 def _same(one: SnapshotHead, other: SnapshotHead) -> bool:
-    return (one.contracts, one.products) == (other.contracts, other.products)
+    return (one.contracts, one.products, one.consents, one.consent_key) == (
+        other.contracts, other.products, other.consents, other.consent_key,
+    )  # fmt: skip
 
 
 def _log_in(tx: Transaction, site: Site, made: SnapshotHead, before: SnapshotHead | None) -> SnapshotHead:
     """Number a snapshot: a new number where the content changed, or where a gateway would take it for a step back."""
     last, now = store.last_snapshot(tx), site.now()
-    digest = digest_of((made.contracts, made.products))
+    digest = digest_of((made.contracts, made.products, made.consents, made.consent_key))
     number = max(last.number if last else 0, before.number if before else 0)
     is_back = before is not None and now <= before.issued_at
     if last is None or last.content_digest != digest or last.number != number or is_back:
@@ -80,7 +84,7 @@ def _log_in(tx: Transaction, site: Site, made: SnapshotHead, before: SnapshotHea
         store.SNAPSHOTS.add(tx, published)
         audit.record(
             tx, site, actor=SYSTEM, action="snapshot.publish", subject=published.ref, decision=decide(published),
-            facts={"shards": str(len(made.contracts) + len(made.products))},
+            facts={"shards": str(len(made.shards))},
         )  # fmt: skip
     return _numbered(made, number, now)
 
@@ -96,7 +100,7 @@ def _read(site: Site, seed: bytes) -> SnapshotHead | None:
         head = None if data is None else adapters.read_head(data, adapters.public_key_of(seed))
     except adapters.SnapshotInvalid:
         return None
-    named = {digest for digest in (*head.contracts, *head.products) if digest} if head is not None else set()
+    named = {digest for digest in head.shards if digest} if head is not None else set()
     return head if all(adapters.shard_path(site.home, digest).exists() for digest in named) else None
 
 
@@ -107,7 +111,7 @@ def _is_fresh(head: SnapshotHead, site: Site) -> bool:
 
 def _changes(tx: Transaction, site: Site, head: SnapshotHead) -> tuple[tuple[str, str], ...]:
     """Return what changed since ``head``: kinds and ids. Something that ran out is one of many contracts' kind."""
-    _, changes = audit.changes_since_in(tx, head.log_size, ONE_CONTRACT | MANY_CONTRACTS)
+    _, changes = audit.changes_since_in(tx, head.log_size, ONE_CONTRACT | ONE_CONSENT | MANY_CONTRACTS)
     has_run_out = head.rebuild_at is not None and site.now() >= head.rebuild_at
     return (*changes, ("grant", "")) if has_run_out else changes
 
@@ -134,7 +138,29 @@ def _changed(tx: Transaction, site: Site, head: SnapshotHead) -> SnapshotHead:
             hashed = adapters.key_of_contract(key.secret_sha256)
             records[hashed] = made if key.revoked_at is None else None
     shards = adapters.change_shards(site.home, head.contracts, records)
-    return SnapshotHead(0, site.now(), _age_max(site), shards, head.products, size, head.rebuild_at)
+    withdrawn = _withdrawals(tx, site, [name for kind, name in changes if kind in ONE_CONSENT])
+    return SnapshotHead(
+        0, site.now(), _age_max(site), shards, head.products, size, head.rebuild_at,
+        adapters.change_shards(site.home, head.consents, withdrawn) if withdrawn else head.consents, _consent_key(site),
+    )  # fmt: skip
+
+
+def _consent_key(site: Site) -> str:
+    return consents.public_key(site.keys).hex()
+
+
+def _withdrawals(tx: Transaction, site: Site, names: list[str]) -> dict[bytes, str]:
+    """Return the records of those of the consents named that were withdrawn and that time has not ended anyway."""
+    found = (consents.find_in(tx, name) for name in sorted(set(names)))
+    return {
+        adapters.key_of_consent(consent.id): consent.id
+        for consent in found
+        if consent is not None and _is_worth_telling(site, consent)
+    }
+
+
+def _is_worth_telling(site: Site, consent: Consent) -> bool:
+    return consent.withdrawn_at is not None and consent.terms.period.end > site.now()
 
 
 def _whole(tx: Transaction, site: Site) -> SnapshotHead:
@@ -147,6 +173,8 @@ def _whole(tx: Transaction, site: Site) -> SnapshotHead:
     return SnapshotHead(
         0, snapshot.issued_at, snapshot.age_seconds_max, adapters.write_shards(site.home, contracts),
         adapters.write_shards(site.home, offered), snapshot.log_size, snapshot.rebuild_at,
+        adapters.write_shards(site.home, ((adapters.key_of_consent(name), name) for name in snapshot.withdrawn)),
+        snapshot.consent_key,
     )  # fmt: skip
 
 
@@ -165,8 +193,9 @@ def _content(tx: Transaction, site: Site) -> Snapshot:
             contracts.append(_contract(contract, rests_on, tuple(keys[contract.id])))
     now = site.now()
     return Snapshot(
-        0, now, _age_max(site), tuple(contracts), offered, size, min((end for end in ends if end > now), default=None)
-    )
+        0, now, _age_max(site), tuple(contracts), offered, size, min((end for end in ends if end > now), default=None),
+        tuple(consent.id for consent in consents.withdrawn_in(tx) if _is_worth_telling(site, consent)), _consent_key(site),
+    )  # fmt: skip
 
 
 def _contract(contract: Contract, standing: Standing, keys: tuple[ApiKey, ...]) -> SnapshotContract:
@@ -182,10 +211,9 @@ def _contract(contract: Contract, standing: Standing, keys: tuple[ApiKey, ...]) 
 
 
 def _product(product: ProductVersion) -> SnapshotProduct:
-    verification = product.definition.verification
     return SnapshotProduct(
         id=product.id, digest=product.ref.digest, artifact_sha256=product.artifact_sha256,
         artifact_path=f"releases/{product.release_id}/{product.artifact_name}", kind=product.kind,
         definition=product.definition,
-        needs_consent=product.kind is ProductKind.LOOKUP or (verification is not None and verification.needs_consent),
+        needs_consent=consents.needs_consent(product),
     )  # fmt: skip
