@@ -18,6 +18,7 @@ STATIC_STAMP := $(STATIC)/stamp
 JOINT_STAMP := .venv-joint/stamp
 JOB_STAMP := .venv-job/stamp
 SPARK_STAMP := .venv-spark/stamp
+FUZZ_STAMP := build/fuzzer/stamp
 
 TEST_KINDS := $(sort $(filter-out __pycache__,$(notdir $(patsubst %/,%,$(wildcard tests/*/)))))
 CODE := $(wildcard gongshu tests tools benchmarks examples)
@@ -28,7 +29,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark torture
+.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark torture fuzz
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -119,6 +120,19 @@ torture: $(DEV_STAMP) $(STATIC_STAMP) ## Kill the gateway 1 000 times, cut its p
 	@GONGSHU_KILLS=$${GONGSHU_KILLS:-1000} GONGSHU_FAULT_RUNS=$${GONGSHU_FAULT_RUNS:-4000} \
 		$(PYTEST) -s $(PYTEST_ARGS) tests/durability
 
+$(FUZZ_STAMP): requirements-fuzz.lock
+	@echo 'Installing the fuzzer from requirements-fuzz.lock …'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target build/fuzzer -r requirements-fuzz.lock
+	@touch $@
+
+# The whole of it: `make test` runs a part. What breaks a promise is kept in build/fuzz as a file of its own.
+FUZZ_SECONDS ?= 600
+fuzz: $(DEV_STAMP) $(FUZZ_STAMP) ## Ask the gateway hostile things for ten minutes, led by coverage
+	@mkdir -p build/fuzz/corpus
+	@GONGSHU_FUZZ_EXAMPLES=5000 $(PYTEST) -q $(PYTEST_ARGS) tests/http/test_delivery_fuzz.py
+	@PYTHONPATH=build/fuzzer $(BIN)/python -m tests.fuzz_gateway build/fuzz/corpus \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=400 -artifact_prefix=build/fuzz/
+
 test-%: $(DEV_STAMP) $(JOB_STAMP) $(STATIC_STAMP) ## Run one folder of tests
 	@$(MACHINE) test --advise
 	@test -d tests/$* || { echo 'There is no tests/$*; kinds: $(TEST_KINDS)' >&2; exit 2; }
@@ -153,6 +167,7 @@ lock: $(DEV_STAMP) ## Rewrite the locks from requirements*.in and package.json
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-joint.lock requirements-joint.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-job.lock requirements-job.in
 	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-spark-cluster.lock requirements-spark-cluster.in
+	@$(COMPILE) $(LOCK_ARGS) --output-file requirements-fuzz.lock requirements-fuzz.in
 	@npm --prefix frontend install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what set-up and runs have made, except var/

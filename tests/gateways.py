@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -252,6 +253,25 @@ def _wait_until_ready(running: GatewayProcess, log: Path) -> None:
             pass
         time.sleep(0.01)
     raise RuntimeError(f"the gateway did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def server_thread(world: World, **changes: Any) -> Iterator[int]:
+    """Serve on a free port from a thread, and yield the port; ``changes`` are settings of the server."""
+    from gongshu.delivery.api.gateway import server_for
+
+    port = free_port()
+    server = server_for(GatewayApp(lambda: open_gateway(world)), "127.0.0.1", port, **changes)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def main(home: Path, port: int, log: Path) -> None:

@@ -3,7 +3,7 @@
     python tools/locks.py
 
 Every line of each requirements*.in is met by a pin with hashes; the locks of .venv agree where they overlap (those of
-.venv-job and .venv-joint stand alone); the installed packages are the pinned ones and fit each other; package-lock.json has
+.venv-job, .venv-joint and the fuzzer stand alone); the installed packages are the pinned ones and fit each other; package-lock.json has
 package.json's exact versions. No lock names a host.
 """
 
@@ -99,7 +99,7 @@ def find_faults(root: Path = ROOT) -> list[str]:
     ]
     faults += unmet_by_installed(dev)
     # Environments of their own: they agree with nobody.
-    alone = ("requirements-job", "requirements-joint", "requirements-spark-cluster")
+    alone = ("requirements-job", "requirements-joint", "requirements-spark-cluster", "requirements-fuzz")
     for name in alone:
         faults += unmet(read_requirements(root / f"{name}.in"), read_pins(root / f"{name}.lock"), f"{name}.lock")
     for name in ("requirements.lock", "requirements-dev.lock", *(f"{one}.lock" for one in alone)):
