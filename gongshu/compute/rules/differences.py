@@ -21,6 +21,9 @@ from gongshu.compute.types import Stage, Trace
 from gongshu.policies.types import Thresholds
 
 PARTS, DRAFT = "parts:", "draft:"
+KEY_DIGITS = 16
+GROUPS_MAX = 2**32
+"""Above the number of groups of a stage: of parts that are equally small, the first by its keys is the smallest."""
 
 
 def stages(drafts: tuple[Draft, ...], thresholds: Thresholds) -> tuple[Stage, ...]:
@@ -85,8 +88,8 @@ def traces(drafts: tuple[Draft, ...], written: tuple[Stage, ...]) -> tuple[Trace
 
 
 def _key_values(draft: Draft) -> str:
-    """Write the hash of each key's value: what makes the group, beside what makes the stage."""
-    hashed = (f"CAST(hash(CAST(c{i} AS VARCHAR)) AS VARCHAR)" for i in range(draft.keys))
+    """Write the hash of each key's value: what makes the group, beside what makes the stage. The same on every engine."""
+    hashed = (f"left(sha256(CAST(c{i} AS VARCHAR)), {KEY_DIGITS})" for i in range(draft.keys))
     return f"""concat({", ',', ".join(hashed)}, '')""" if draft.keys else "''"
 
 
@@ -105,10 +108,17 @@ def _checked(draft: Draft, kinds: int, earlier: list[tuple[Draft, int]], fewest:
         bad += _small(i, fewest)
     columns = ", ".join(f"d.c{i}" for i in range(draft.columns))
     return (
-        f"WITH {', '.join(ctes)}, bad AS ({' UNION '.join(bad)}) "
+        f"WITH places AS ({_places(draft)}), {', '.join(ctes)}, bad AS ({' UNION '.join(bad)}) "
         f"SELECT {columns}, d.passes AND b.g IS NULL AS passes, d.units, d.negative "
         f'FROM (SELECT *, {_group(draft)} AS g FROM "{DRAFT}{draft.name}") AS d LEFT JOIN bad AS b ON d.g = b.g'
     )
+
+
+def _places(draft: Draft) -> str:
+    """Write the groups in the order of their keys, which is the same on every engine, as that of their hashes is not."""
+    order = ", ".join(f"c{i}" for i in range(draft.keys))
+    place = f"row_number() OVER (ORDER BY {order})" if order else "1"
+    return f'SELECT {_group(draft)} AS g, {place} AS place FROM "{DRAFT}{draft.name}"'
 
 
 def _pair(i: int, mine: str, theirs: str) -> list[str]:
@@ -157,13 +167,13 @@ def _small(i: int, fewest: int) -> list[str]:
     nearly_same = f"""
         SELECT g FROM sized{i} WHERE own - n < {fewest} AND their - n < {fewest} AND own + their > 2 * n"""
     smallest_part = f"""
-        SELECT arg_min(g, own) AS g FROM sized{i} WHERE n = own GROUP BY tg, tc, c
-        HAVING max(their) - sum(own) BETWEEN 1 AND {fewest - 1}"""
+        SELECT arg_min(x.g, x.own * {GROUPS_MAX} + o.place) AS g FROM sized{i} AS x JOIN places AS o ON x.g = o.g
+        WHERE x.n = x.own GROUP BY x.tg, x.tc, x.c HAVING max(x.their) - sum(x.own) BETWEEN 1 AND {fewest - 1}"""
     total = f"""
         SELECT g FROM sized{i} WHERE n = their GROUP BY g, c, tc
         HAVING max(own) - sum(their) BETWEEN 1 AND {fewest - 1}"""
     part_of_rows = f"""
-        SELECT arg_min(x.g, x.own) AS g FROM inside{i} AS x
+        SELECT arg_min(x.g, x.own * {GROUPS_MAX} + o.place) AS g FROM inside{i} AS x JOIN places AS o ON x.g = o.g
         JOIN ({_left(f"theirs{i}", f"minein{i}", fewest)}) AS l ON x.tg = l.g AND x.tc = l.c AND x.c = l.other
         WHERE x.is_part GROUP BY x.tg, x.tc, x.c"""
     total_of_rows = f"SELECT g FROM ({_left(f'mine{i}', f'theirsin{i}', fewest)}) AS l"

@@ -9,9 +9,10 @@ from sqlglot.errors import SqlglotError
 
 from gongshu.base.decisions import Decision, Denied, Permitted, rule
 from gongshu.base.decisions import Kind as ReasonKind
-from gongshu.compute.rules.scopes import KEY_PREFIX, RAW_PREFIX, UNIT_COLUMN
+from gongshu.compute.rules.scopes import KEY_PREFIX, ORDER_COLUMN, RAW_PREFIX, UNIT_COLUMN
 from gongshu.compute.rules.spark.kinds import KIND_OF, Columns, Kind, UnwritableError
 from gongshu.compute.rules.spark.queries import QueryWriter
+from gongshu.compute.rules.spark.steps import steps
 from gongshu.compute.rules.terms import let_go
 from gongshu.compute.types import GovernedQuery, Projection, Relation, Stage
 from gongshu.policies.service import MASKS
@@ -41,11 +42,13 @@ def decide_spark(query: GovernedQuery, relations: tuple[Relation, ...]) -> Decis
     stages: list[Stage] = []
     try:
         for stage in query.stages:
-            text, columns = _written(stage.sql, tables)
-            stages.append(replace(stage, sql=text))
-            tables[stage.name] = columns
-        final, _ = _written(query.sql, tables)
-        traces = tuple(replace(trace, sql=_written(trace.sql, tables)[0]) for trace in query.traces)
+            for name, tree in steps(stage.name, _read(stage.sql), [made.name for made in stages]):
+                text, columns = _written(tree, tables)
+                is_whole = name == stage.name
+                stages.append(replace(stage, name=name, sql=text, is_counted=stage.is_counted and is_whole))
+                tables[name] = columns
+        final, _ = _written(_read(query.sql), tables)
+        traces = tuple(replace(trace, sql=_written(_read(trace.sql), tables)[0]) for trace in query.traces)
     except UnwritableError as error:
         return Denied((SPARK_UNWRITABLE.because(construct=str(error)[:CONSTRUCT_CHARACTERS_MAX]),))
     except (RecursionError, SqlglotError):
@@ -63,11 +66,15 @@ def columns_of(projection: Projection, relation: Relation) -> Columns:
     columns = {name: shown[name] for name in projection.columns}
     columns |= {KEY_PREFIX + name: Kind.BINARY for name in projection.keys}
     columns |= {RAW_PREFIX + name: raw[name] for name in projection.raws}
-    return columns | ({UNIT_COLUMN: Kind.INTEGER} if projection.has_unit else {})
+    columns |= {UNIT_COLUMN: Kind.INTEGER} if projection.has_unit else {}
+    return columns | ({ORDER_COLUMN: Kind.INTEGER} if projection.has_order else {})
 
 
-def _written(sql: str, tables: dict[str, Columns]) -> tuple[str, Columns]:
-    tree = cast(exp.Expression, sqlglot.parse_one(sql, dialect="duckdb"))
+def _read(sql: str) -> exp.Expression:
+    return cast(exp.Expression, sqlglot.parse_one(sql, dialect="duckdb"))
+
+
+def _written(tree: exp.Expression, tables: dict[str, Columns]) -> tuple[str, Columns]:
     made, columns = QueryWriter(dict(tables)).query(tree)
     let_go(tree)
     text = made.sql(dialect="spark", copy=False)
