@@ -65,9 +65,9 @@ class ServedWorld(World):
                 is_free=False,
                 key_ids={sha256_hex(secret_of(buyer).encode()): KeyId(f"key-{buyer}")},
                 product_digest="p" * 64,
-            )  # fmt: skip
+            )
             for buyer in range(self.buyers)
-        )
+        )  # fmt: skip
         contracts = tuple(replace(contract, **self.contract_changes) for contract in contracts)
         return Snapshot(self.number, self.clock(), self.age_seconds_max, contracts, (product,))
 

@@ -14,7 +14,7 @@ from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decid
 from gongshu.base.identifiers import mod_37_check_character
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.money import Tier, tier_faults
-from gongshu.compute.types import JobKind, JobPlan, OutputFile
+from gongshu.compute.types import JobKind, JobPlan, ModelDefinition, OutputFile
 from gongshu.grants.types import ProductClass
 from gongshu.policies import service as policies
 from gongshu.policies.types import UsagePolicy
@@ -43,6 +43,9 @@ KINDS_OF_JOB: dict[JobKind, tuple[ProductKind, ...]] = {
     JobKind.PYTHON: (*OF_TABLES, ProductKind.MODEL),
 }
 """What the operator may choose among, by what the job made. Without a choice it is the first that has a file."""
+
+DEFINED_KINDS = frozenset({ProductKind.QUERY, ProductKind.INDEX})
+"""Kinds whose definition the operator writes when the product is made."""
 
 TABLES = (".parquet", ".csv")
 ARTIFACTS_OF_KIND: dict[ProductKind, tuple[str, ...]] = {
@@ -111,6 +114,12 @@ PRODUCT_KIND_OUTSIDE = rule(
     "product-kind-outside", Kind.CONFLICT, zh="该出域结果不能作为“{kind}”类产品交付。",
     en="This release cannot be delivered as a product of the kind {kind}.",
     fix_zh="可选：{permitted}。", fix_en="Choose one of: {permitted}.",
+)  # fmt: skip
+PRODUCT_DEFINITION_MISSING = rule(
+    "product-definition-missing", Kind.INVALID, zh="“{kind}”类产品须说明它答复什么。",
+    en="A product of the kind {kind} must say what it answers.",
+    fix_zh="查询须有语句，指数须指明时期和数值列，报告须有章节。",
+    fix_en="A query has a statement, an index names the columns of period and value, a report has sections.",
 )  # fmt: skip
 PRODUCT_STOPPED = rule(
     "product-stopped", Kind.CONFLICT, zh="产品 {product} 已停止。", en="The product {product} has been stopped.",
@@ -236,11 +245,22 @@ def kinds_of(job: JobKind, files: tuple[OutputFile, ...]) -> tuple[ProductKind, 
     return tuple(kind for kind in KINDS_OF_JOB[job] if artifact_of(files, kind) is not None)
 
 
-def definition_of(plan: JobPlan, given: Definition) -> Definition:
-    """Return what a product answers: as the job was reviewed, or for kinds that are defined later as ``given``."""
+def definition_of(plan: JobPlan, kind: ProductKind, given: Definition) -> Definition:
+    """Return what a product answers: as the job was reviewed, or for kinds that are defined later that part of ``given``."""
     if plan.verification is not None:
         return Definition(verification=plan.verification)
-    return Definition(lookup=plan.lookup) if plan.lookup is not None else given
+    if plan.lookup is not None:
+        return Definition(lookup=plan.lookup)
+    if kind is ProductKind.MODEL:
+        return Definition(model=given.model or ModelDefinition())
+    return Definition(
+        query=given.query if kind is ProductKind.QUERY else None,
+        series=given.series if kind is ProductKind.INDEX else None,
+    )
+
+
+def _is_undefined(product: ProductVersion) -> bool:
+    return product.kind in DEFINED_KINDS and product.definition == Definition()
 
 
 def decide_define(standing: Standing, party: PartyId, job: JobKind) -> Decision[ProductVersion]:
@@ -254,6 +274,7 @@ def decide_define(standing: Standing, party: PartyId, job: JobKind) -> Decision[
         *_ended(standing),
         None if product.title and product.summary else PRODUCT_TITLE_MISSING.because(),
         None if product.artifact_sha256 else PRODUCT_ARTIFACT_MISSING.because(),
+        PRODUCT_DEFINITION_MISSING.because(kind=product.kind) if _is_undefined(product) else None,
         None
         if product.purpose == permitted
         else PRODUCT_PURPOSE_OUTSIDE.because(purpose=product.purpose, permitted=permitted),

@@ -25,7 +25,9 @@ from gongshu.base.money import Tier
 from gongshu.base.paging import Page, PageRequest
 from gongshu.base.site import Site, Transaction
 from gongshu.compute import service as compute
+from gongshu.compute.types import Job
 from gongshu.egress import service as egress
+from gongshu.egress.types import Release
 from gongshu.grants import service as grants
 from gongshu.grants.types import Disposal, DisposalKind
 from gongshu.parties import service as parties
@@ -76,12 +78,13 @@ def define_product(
     files permit; without a choice it is the usual one. What a verification or a look-up answers comes from the job; of
     other kinds ``definition`` says it.
     """
-    now = site.now()
+    now, completed = site.now(), _complete(site, actor, release_id, kind, definition)
     with site.db.transaction() as tx:
         release = egress.release_in(tx, release_id)
         job = compute.job_in(tx, JobId(release.job.id))
         entitlement = scenarios.entitlement_in(tx, EntitlementId(release.entitlement.id))
-        chosen = kind or next(iter(rules.kinds_of(job.plan.kind, release.files)), rules.KINDS_OF_JOB[job.plan.kind][0])
+        chosen = _kind_of(job, release, kind)
+        given = completed.value if isinstance(completed, Permitted) else definition
         artifact = rules.artifact_of(release.files, chosen)
         product = ProductVersion(
             id=ProductId(site.ids.make("product")), release=release.ref, release_id=release.id,
@@ -89,13 +92,15 @@ def define_product(
             kind=chosen, title=title.strip(), summary=summary.strip(),
             product_class=entitlement.product_class, purpose=purpose or entitlement.purpose, price=entitlement.price,
             artifact_sha256=artifact.sha256 if artifact else "", artifact_name=artifact.name if artifact else "",
-            definition=rules.definition_of(job.plan, definition), status=ProductStatus.ACTIVE, created_at=now,
+            definition=rules.definition_of(job.plan, chosen, given), status=ProductStatus.ACTIVE, created_at=now,
         )  # fmt: skip
         decision = access.guard(
             actor,
             Permission.OPERATE_PRODUCT_WRITE,
             lambda: rules.decide_define(_standing_in(tx, product, site.now()), actor.party, job.plan.kind),
         )
+        if isinstance(decision, Permitted) and isinstance(completed, Denied):
+            decision = completed
         audit.record(
             tx, site, actor=actor, action="product.define", subject=product.ref, decision=decision,
             origins=(release.ref, entitlement.ref), facts={"kind": product.kind, "class": product.product_class},
@@ -103,6 +108,39 @@ def define_product(
         if isinstance(decision, Permitted):
             store.PRODUCTS.add(tx, product)
     return decision.value_or_raise()
+
+
+def _kind_of(job: Job, release: Release, kind: ProductKind | None) -> ProductKind:
+    return kind or next(iter(rules.kinds_of(job.plan.kind, release.files)), rules.KINDS_OF_JOB[job.plan.kind][0])
+
+
+def _complete(
+    site: Site, actor: Actor, release_id: ReleaseId, kind: ProductKind | None, definition: Definition
+) -> Decision[Definition]:
+    """Look at a definition beside the released file, before the transaction: that may take seconds.
+
+    Nothing is looked at for those who may not make products of it anyway.
+    """
+    with site.db.reading() as tx:
+        release = egress.release_in(tx, release_id)
+        job = compute.job_in(tx, JobId(release.job.id))
+        operator = scenarios.entitlement_in(tx, EntitlementId(release.entitlement.id)).operator
+    chosen = _kind_of(job, release, kind)
+    artifact = rules.artifact_of(release.files, chosen)
+    if artifact is None or actor.party != operator or not access.may(actor, Permission.OPERATE_PRODUCT_WRITE):
+        return Permitted(definition)
+    given = rules.definition_of(job.plan, chosen, definition)
+    path = egress.release_folder(site, release) / artifact.name
+    if given.query is not None:
+        query = compute.complete_query(path, given.query)
+        return query if isinstance(query, Denied) else Permitted(Definition(query=query.value))
+    if given.series is not None:
+        series = compute.complete_series(path, given.series)
+        return series if isinstance(series, Denied) else Permitted(Definition(series=series.value))
+    if given.model is not None:
+        model = compute.complete_model(path, given.model)
+        return model if isinstance(model, Denied) else Permitted(Definition(model=model.value))
+    return Permitted(given)
 
 
 def product_in(tx: Transaction, product_id: ProductId) -> ProductVersion:

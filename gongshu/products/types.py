@@ -18,7 +18,13 @@ from gongshu.base.ids import (
     ReleaseId,
 )
 from gongshu.base.money import Tier
-from gongshu.compute.types import LookupDefinition, VerificationDefinition
+from gongshu.compute.types import (
+    LookupDefinition,
+    ModelDefinition,
+    QueryDefinition,
+    SeriesDefinition,
+    VerificationDefinition,
+)
 from gongshu.grants.types import Grant, PriceRule, ProductClass
 from gongshu.policies.types import UsagePolicy
 from gongshu.scenarios.types import Entitlement
@@ -75,6 +81,9 @@ class Definition:
 
     verification: VerificationDefinition | None = None
     lookup: LookupDefinition | None = None
+    query: QueryDefinition | None = None
+    series: SeriesDefinition | None = None
+    model: ModelDefinition | None = None
 
 
 NO_DEFINITION = Definition()

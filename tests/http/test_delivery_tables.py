@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import openpyxl
-import polars
+import polars as pl
 import pytest
 
 from gongshu.delivery.api.downloads import Part, part_of
@@ -49,7 +49,7 @@ def released_rows(world: ServedWorld) -> list[tuple]:
 def test_a_parquet_copy_has_the_very_rows_of_the_release_in_another_order(world):
     (answer,) = fetch(world, headers_of("r1"), query="format=parquet")
     assert answer.status_code == 200
-    read = polars.read_parquet(io.BytesIO(answer.content))
+    read = pl.read_parquet(io.BytesIO(answer.content))
     with duckdb.connect() as engine:
         original = engine.read_parquet(str(world.file)).fetchall()
     assert read.columns == ["region", "day", "number", "amount", "is_open", "remark"]

@@ -31,6 +31,16 @@ from gongshu.compute.service.reading import (
     waiting_joint_jobs,
 )
 from gongshu.compute.service.running import fail_job, run_job
+from gongshu.compute.service.serving import (
+    complete_model,
+    complete_query,
+    complete_series,
+    open_model,
+    open_query,
+    open_series,
+    read_series,
+    released_columns,
+)
 from gongshu.compute.service.submitting import submit_lookup, submit_sql, submit_verification
 from gongshu.compute.service.tagging import missing_keys, open_tags, record_bytes, subject_form
 from gongshu.compute.service.trying import synthetic_rows, try_on_synthetic
@@ -51,6 +61,9 @@ __all__ = [
     "Submission",
     "answer_joint",
     "can_add_noise",
+    "complete_model",
+    "complete_query",
+    "complete_series",
     "confirm_joint",
     "create_derived",
     "drop_derived",
@@ -72,6 +85,9 @@ __all__ = [
     "missing_keys",
     "normalise",
     "open_lookup",
+    "open_model",
+    "open_query",
+    "open_series",
     "open_tags",
     "output_folder",
     "program_columns",
@@ -80,7 +96,9 @@ __all__ = [
     "read_budget",
     "read_letter",
     "read_parameters",
+    "read_series",
     "record_bytes",
+    "released_columns",
     "run_job",
     "run_joint_again",
     "stop_under_in",

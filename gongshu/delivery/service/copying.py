@@ -9,6 +9,7 @@ from gongshu.base.decisions import Reason
 from gongshu.base.ids import ContractId
 from gongshu.base.site import Keys
 from gongshu.delivery import rules
+from gongshu.delivery.service import answering
 from gongshu.delivery.service.kinds import OPENERS, Answer, BuyerAnswer, Opener
 from gongshu.delivery.service.spool import BeingMade, Spool, SpooledFile
 from gongshu.delivery.types import Outcome
@@ -42,7 +43,10 @@ def refuse(reason: Reason) -> Outcome:
 def openers_of(home: Path, gateway: str) -> Mapping[ProductKind, Opener]:
     """Return the opener of every kind; files of buyers are kept in the gateway's own folder."""
     spool = Spool(home / "spool" / gateway)
-    return {**OPENERS, ProductKind.TABLE: open_table(spool)}
+    return {
+        **OPENERS, ProductKind.TABLE: open_table(spool), ProductKind.QUERY: answering.open_query,
+        ProductKind.INDEX: answering.open_series, ProductKind.MODEL: answering.open_model,
+    }  # fmt: skip
 
 
 def open_table(spool: Spool) -> Opener:
