@@ -52,7 +52,7 @@ from gongshu.policies.types import Rounding, Thresholds
 
 QUANTILE_MARGIN = 0.10
 QUANTILE_SPREAD = 0.05
-SIGNIFICANT_DIGITS = 3
+SIGNIFICANT_DIGITS, NEARLY_DIGITS = 3, 6
 """A quantile lies between 10 % and 90 %, is the mean of the ones 5 % below and above it, rounded to three digits; dates to
 the month. MIN and MAX are the outermost of these. No single row's value comes out."""
 WHOLE_MAX = 10**31
@@ -347,7 +347,9 @@ def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression
     )
     is_zero = exp.EQ(this=node.copy(), expression=number(0))
     is_plain = exp.Or(this=exp.Is(this=node.copy(), expression=exp.Null()), expression=is_zero)
-    return exp.Case(ifs=[exp.If(this=is_plain, true=node.copy())], default=fn("round", node.copy(), places))
+    # First to many more digits: engines differ in the last one of a mean, which would decide where it lies on a half.
+    nearly = fn("round", node.copy(), exp.Add(this=paren(places.copy()), expression=exp.Literal.number(NEARLY_DIGITS)))
+    return exp.Case(ifs=[exp.If(this=is_plain, true=node.copy())], default=fn("round", nearly, places))
 
 
 def _final(
