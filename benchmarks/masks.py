@@ -13,9 +13,8 @@ import duckdb
 from gongshu.base.ids import ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.adapters import projections
-from gongshu.compute.rules.projections import pseudonym_texts, select_list
+from gongshu.compute.rules.projections import select_list, worn_columns
 from gongshu.compute.types import Projection, Relation, RelationColumn
-from gongshu.policies.service import cipher_key
 from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Use
 
 ROWS = 2_000_000  # as many as ROWS_MADE makes
@@ -61,11 +60,8 @@ def recipe(source: Path, column: str, data_type: DataType, mask: Mask | None) ->
     relation = Relation("people", ResourceId("people"), (RelationColumn(column, data_type),), policy)
     projection = Projection("people", relation.resource, (column,))
     select = select_list(projection, relation, "data", key=KEY, mask_key=KEY)
-    made = tuple(
-        projections.Pseudonyms(cipher, cipher_key(KEY, cipher), columns)
-        for cipher, columns in pseudonym_texts(projection, relation, "data").items()
-    )
-    return projections.Recipe((source,), "data", select, "", made)
+    worn = tuple(projections.Worn(*one, KEY) for one in worn_columns(projection, relation, "data"))
+    return projections.Recipe((source,), "data", select, "", worn, source.with_suffix(".worn"))
 
 
 def _seconds(made: projections.Recipe, target: Path) -> float:

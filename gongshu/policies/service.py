@@ -1,8 +1,8 @@
 """The way into the room: everything here is pure, so the rules are the service."""
 
-from gongshu.policies.rules.masks import MASKS, PSEUDONYM_TABLE, mask_fault, mask_sql, parameter_of
+from gongshu.policies.rules.masks import MASKS, is_worn, keyed_hash_sql, mask_fault, mask_sql, parameter_of, wear
 from gongshu.policies.rules.protection import NoiseLimits, decide_protection
-from gongshu.policies.rules.pseudonyms import cipher_key, pseudonyms
+from gongshu.policies.rules.texts import Texts
 from gongshu.policies.rules.usage import (
     count_reasons,
     decide_usage,
@@ -27,10 +27,9 @@ from gongshu.policies.rules.uses import (
 __all__ = [
     "ALL_USES",
     "MASKS",
-    "PSEUDONYM_TABLE",
     "NoiseLimits",
+    "Texts",
     "Wider",
-    "cipher_key",
     "closed",
     "combine",
     "count_reasons",
@@ -42,12 +41,14 @@ __all__ = [
     "field_reason",
     "hours_text",
     "is_no_wider",
+    "is_worn",
+    "keyed_hash_sql",
     "mask_fault",
     "mask_sql",
     "narrow",
     "parameter_of",
-    "pseudonyms",
     "strictest",
     "usage_policy_fault",
+    "wear",
     "wider_than_default",
 ]

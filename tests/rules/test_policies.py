@@ -151,16 +151,25 @@ def test_a_mask_shows(kind: MaskKind, parameter: str, value: object, shown: obje
     assert found[0] == shown
 
 
-def test_the_keyed_hash_is_hmac_sha_256() -> None:
+def test_the_keyed_hash_of_keys_and_units_is_hmac_sha_256() -> None:
     key = b"k" * 32
     with duckdb.connect() as engine:
-        sql = f"SELECT {policies.mask_sql(Mask(MaskKind.KEYED_HASH), 'v', key)} FROM (SELECT '示例' AS v)"
-        found = engine.execute(sql).fetchone()
+        found = engine.execute(f"SELECT {policies.keyed_hash_sql('v', key)} FROM (SELECT '示例' AS v)").fetchone()
     assert found == (hmac.new(key, "示例".encode(), hashlib.sha256).hexdigest(),)
+    with pytest.raises(ValueError, match="key"):
+        policies.keyed_hash_sql("v", b"")
+
+
+def test_a_mask_is_written_or_worn_and_nothing_else() -> None:
+    texts = policies.Texts.of(["13800000000"])
     with pytest.raises(ValueError, match="key"):
         policies.mask_sql(Mask(MaskKind.KEYED_HASH), "v")
     with pytest.raises(ValueError, match="positive"):
         policies.mask_sql(Mask(MaskKind.BAND, "0"), "v")
+    for mask in (Mask(MaskKind.PHONE), Mask(MaskKind.PSEUDONYM, "des")):
+        with pytest.raises(ValueError, match="no key, or has no such parameter"):
+            policies.wear(mask, b"k" * 32, texts)
+    assert len({policies.wear(Mask(MaskKind.PSEUDONYM, c), b"k" * 32, texts).values()[0] for c in ("aes", "sm4")}) == 2
 
 
 # -------------------------------------------------------------------------------------------------- usage policies

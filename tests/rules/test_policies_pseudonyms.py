@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from gongshu.policies import service as policies
 from gongshu.policies.rules.pseudonyms import ff1, is_in_range
+from gongshu.policies.rules.pseudonyms import pseudonyms as of_column
+from gongshu.policies.service import Texts
 from gongshu.policies.types import Mask, MaskKind
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -34,9 +36,14 @@ CODES = st.from_regex(r"[0-9A-Za-z\-]{8,18}", fullmatch=True) | st.from_regex(r"
     ],
 )
 def test_ff1_gives_the_published_answers(key: str, radix: int, tweak: str, plain: str, enciphered: str) -> None:
-    digits = np.array([[int(c, 36) for c in plain]] * 3, dtype=np.uint64)
+    digits = np.array([[int(c, 36) for c in plain]] * 3, dtype=np.uint8)
     found = ff1("aes", bytes.fromhex(key), bytes.fromhex(tweak), [radix] * len(plain), digits)
     assert ["".join(DIGITS[i] for i in row) for row in found] == [enciphered] * 3
+
+
+def pseudonyms(cipher: str, key: bytes, values: list[str | None]) -> list[str | None]:
+    """Return the pseudonyms of values that make one column."""
+    return of_column(cipher, key, Texts.of(values)).values()
 
 
 def form(text: str) -> str:
@@ -46,9 +53,9 @@ def form(text: str) -> str:
 
 @pytest.mark.parametrize("cipher", ["aes", "sm4"])
 @given(values=st.lists(CODES, min_size=1, max_size=30, unique=True))
-def test_a_pseudonym_keeps_the_form_and_tells_different_values_apart(cipher: str, values: list[str]) -> None:
-    found = policies.pseudonyms(cipher, KEYS[cipher], values)
-    assert found == policies.pseudonyms(cipher, KEYS[cipher], values)
+def test_a_pseudonym_keeps_the_form_and_tells_different_values_apart(cipher: str, values: list[str | None]) -> None:
+    found = pseudonyms(cipher, KEYS[cipher], values)
+    assert found == pseudonyms(cipher, KEYS[cipher], values)
     shown = [p for p in found if p is not None]
     assert len(shown) == len(set(shown))
     for value, pseudonym in zip(values, found, strict=True):
@@ -60,17 +67,24 @@ def test_a_pseudonym_keeps_the_form_and_tells_different_values_apart(cipher: str
 def test_the_ciphers_and_the_keys_give_different_pseudonyms() -> None:
     codes = [f"{i:018d}" for i in range(200)]
     found = [
-        policies.pseudonyms("aes", KEYS["aes"], codes),
-        policies.pseudonyms("sm4", KEYS["sm4"], codes),
-        policies.pseudonyms("aes", os.urandom(32), codes),
+        pseudonyms("aes", KEYS["aes"], codes),
+        pseudonyms("sm4", KEYS["sm4"], codes),
+        pseudonyms("aes", os.urandom(32), codes),
         codes,
     ]
     assert len({value for column in found for value in column}) == 4 * len(codes)
 
 
-@pytest.mark.parametrize("value", ["", "12345", "甲乙丙", "A" * 60, "1234567\0"])
-def test_what_could_be_tried_one_by_one_or_does_not_fit_gets_no_pseudonym(value: str) -> None:
-    assert policies.pseudonyms("aes", KEYS["aes"], [value]) == [None]
+@pytest.mark.parametrize("value", ["", "12345", "甲乙丙", "A" * 60, None])
+def test_what_could_be_tried_one_by_one_or_does_not_fit_gets_no_pseudonym(value: str | None) -> None:
+    assert pseudonyms("aes", KEYS["aes"], [value]) == [None]
+
+
+@given(values=st.lists(st.none() | st.text(max_size=20) | CODES, max_size=40), rows=st.integers(1, 7))
+def test_a_value_has_the_same_pseudonym_whatever_stands_beside_it(values: list[str | None], rows: int) -> None:
+    alone = [pseudonyms("aes", KEYS["aes"], [value])[0] for value in values]
+    parts = [of_column("aes", KEYS["aes"], part).values() for part in Texts.of(values).parts(rows)]
+    assert [value for part in parts for value in part] == alone
 
 
 @pytest.mark.parametrize(

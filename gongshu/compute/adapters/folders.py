@@ -32,6 +32,12 @@ def workplace(home: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def worn_folder(home: Path, source: Path) -> Path:
+    """Return where columns lie that wear keyed masks: per version, or beside a file that is none of a version's."""
+    data = home / "data"
+    return home / "worn" / source.parent.relative_to(data) if data in source.parents else source.with_suffix(".worn")
+
+
 def kept_folder(home: Path, job_id: JobId) -> Path:
     """Return where the noisy tables of a job stay until it is over, so that a run that is repeated draws no new noise."""
     return home / "kept" / job_id

@@ -1,6 +1,6 @@
 """Writes the governed projections: the trusted side reads a version and copies exactly what a job may see.
 
-This module and ``artifacts`` are the ones of this room that touch rows.
+This module, ``worn`` and ``artifacts`` are the ones of this room that touch rows.
 """
 
 from collections.abc import Iterator
@@ -10,32 +10,28 @@ from typing import Any
 
 import duckdb
 
-from gongshu.policies import service as policies
-from gongshu.policies.service import PSEUDONYM_TABLE
+from gongshu.compute.adapters import worn
+from gongshu.compute.adapters.worn import Worn
 
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 10_000
-PSEUDONYMS_AT_ONCE = 100_000
-
-
-@dataclass(frozen=True)
-class Pseudonyms:
-    """A table of pseudonyms that a projection looks its values up in: cipher, its key, and the columns as written."""
-
-    cipher: str
-    key: bytes
-    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a projection is made of a version's files: written select list and condition (see ``rules.projections``)."""
+    """How a projection is made of a version's files: written select list and condition (see ``rules.projections``).
+
+    ``worn`` columns stand beside the relation's own; they lie on ``shelf``. ``has_places``: the select list names the file
+    and the row's number in it.
+    """
 
     sources: tuple[Path, ...]
     alias: str
     select: str
     condition: str
-    pseudonyms: tuple[Pseudonyms, ...] = ()
+    worn: tuple[Worn, ...] = ()
+    shelf: Path | None = None
+    has_places: bool = False
 
 
 def _open() -> duckdb.DuckDBPyConnection:
@@ -48,48 +44,38 @@ def _open() -> duckdb.DuckDBPyConnection:
     )  # fmt: skip
 
 
-def _statement(recipe: Recipe) -> tuple[str, dict[str, Any]]:
-    where = f" WHERE {recipe.condition}" if recipe.condition else ""
-    sql = f'SELECT {recipe.select} FROM read_parquet($sources, union_by_name = true) AS "{recipe.alias}"{where}'  # noqa: S608 - written by rules
-    return sql, {"sources": [str(path) for path in recipe.sources]}
+SOURCE = "read_parquet($sources, union_by_name = true)"
 
 
-def _make_pseudonyms(engine: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
-    """Encipher each different value once, in batches; the projection then looks values up inside the engine."""
+def _statement(engine: duckdb.DuckDBPyConnection, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    """Write a projection. Worn columns have the order of the relation's rows, and are laid beside it row by row."""
+    given = {"sources": [str(path) for path in recipe.sources]}
+    source = SOURCE
+    if recipe.worn:
+        shelf = recipe.shelf or recipe.sources[0].parent
+        beside, names = "", ["own.*"]
+        for place, wanted in enumerate(recipe.worn):
+            relation = f'{SOURCE} AS "{recipe.alias}"'
+            given[f"worn{place}"] = worn.find(engine, wanted, relation, given["sources"], shelf)
+            beside += f" POSITIONAL JOIN read_parquet($worn{place}) AS worn{place}"
+            names.append(f'worn{place}.{worn.COLUMN} AS "{wanted.name.replace(chr(34), chr(34) * 2)}"')
+        names += ["own.filename", "own.file_row_number"] if recipe.has_places else []
+        source = f"(SELECT {', '.join(names)} FROM {SOURCE} AS own{beside})"  # noqa: S608 - names are quoted
     where = f" WHERE {recipe.condition}" if recipe.condition else ""
-    sources = [str(path) for path in recipe.sources]
-    for wanted in recipe.pseudonyms:
-        table = f'"{PSEUDONYM_TABLE}{wanted.cipher}"'
-        engine.execute(f"CREATE TABLE {table} (v VARCHAR, p VARCHAR)")
-        values = " UNION ".join(
-            f'SELECT {text} AS v FROM read_parquet($sources, union_by_name = true) AS "{recipe.alias}"{where}'  # noqa: S608 - written by rules
-            for text in wanted.columns
-        )
-        distinct = f"CREATE TABLE plain AS SELECT DISTINCT v FROM ({values}) WHERE v IS NOT NULL"  # noqa: S608 - as above
-        engine.execute(distinct, {"sources": sources})
-        reading = engine.cursor()
-        found = reading.execute("SELECT v FROM plain")
-        while batch := [v for (v,) in found.fetchmany(PSEUDONYMS_AT_ONCE)]:
-            made = policies.pseudonyms(wanted.cipher, wanted.key, batch)
-            engine.execute(
-                f"INSERT INTO {table} SELECT unnest(CAST(? AS VARCHAR[])), unnest(CAST(? AS VARCHAR[]))", [batch, made]
-            )
-        engine.execute("DROP TABLE plain")
+    return f'SELECT {recipe.select} FROM {source} AS "{recipe.alias}"{where}', given  # noqa: S608 - written by rules
 
 
 def write(recipe: Recipe, target: Path) -> None:
     """Write a projection as Parquet."""
-    sql, parameters = _statement(recipe)
     with _open() as engine:
-        _make_pseudonyms(engine, recipe)
+        sql, parameters = _statement(engine, recipe)
         engine.sql(sql, params=parameters).write_parquet(str(target), compression="zstd")
 
 
 def read(recipe: Recipe) -> Iterator[list[tuple[Any, ...]]]:
     """Give the rows of a projection in batches, in the order of the files."""
-    sql, parameters = _statement(recipe)
     with _open() as engine:
-        _make_pseudonyms(engine, recipe)
+        sql, parameters = _statement(engine, recipe)
         found = engine.execute(sql, parameters)
         while batch := found.fetchmany(BATCH_ROWS):
             yield batch

@@ -9,12 +9,14 @@ from gongshu.compute.rules.parsing import parse_condition
 from gongshu.compute.rules.scopes import KEY_PREFIX, ORDER_COLUMN, RAW_PREFIX, UNIT_COLUMN, Gate, Governed, Scope
 from gongshu.compute.rules.terms import Findings, Form, as_condition, column, quoted
 from gongshu.compute.types import Projection, Relation
-from gongshu.policies.service import ALL_USES, mask_sql, parameter_of
-from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds
+from gongshu.policies.service import ALL_USES, is_worn, keyed_hash_sql, mask_sql
+from gongshu.policies.types import ColumnPolicy, Mask, ResourcePolicy, Thresholds
 
 UNIT_DIGITS = 16
 PSEUDONYM_DIGITS = 32
 UNIT_SEPARATOR = "\x1f"
+WORN_PREFIX = "worn:"
+"""Names of columns that wear a mask with a key: they are laid beside the relation before it is projected."""
 
 ROW_FILTER_INVALID = rule(
     "row-filter-invalid", Kind.CONFLICT, zh="资源 {relation} 的行过滤条件无法执行。",
@@ -31,10 +33,6 @@ PLAN_OPERATORS = (
 """Operators of the engine's bound plan that a governed query can need. Any other refuses the job."""
 
 
-def _hash(column_sql: str, key: bytes) -> str:
-    return mask_sql(Mask(MaskKind.KEYED_HASH), column_sql, key)
-
-
 def select_list(
     projection: Projection,
     relation: Relation,
@@ -47,20 +45,22 @@ def select_list(
     """Return the select list of a projection: masked values, keyed hashes, raw values for ``compare``, the unit's hash.
 
     ``key`` belongs to one job, so that hashes of two jobs cannot be laid beside each other. ``mask_key`` is the platform's:
-    a keyed-hash mask gives the same pseudonym in every job, and a bound keeps the same rows. ``unit_key`` is the ledger's:
+    a bound keeps the same rows in every job. ``unit_key`` is the ledger's:
     units are hashed alike in all jobs of a platform, so that released groups can be laid beside earlier ones.
     """
-    items = [f"{_shown(relation, name, alias, mask_key)} AS {_name(name)}" for name in projection.columns]
-    items += [f"unhex({_hash(_column(alias, name), key)}) AS {_name(KEY_PREFIX + name)}" for name in projection.keys]
+    items = [f"{_shown(relation, name, alias)} AS {_name(name)}" for name in projection.columns]
+    items += [
+        f"unhex({keyed_hash_sql(_column(alias, name), key)}) AS {_name(KEY_PREFIX + name)}" for name in projection.keys
+    ]
     items += [f"{_column(alias, name)} AS {_name(RAW_PREFIX + name)}" for name in projection.raws]
     items += [
-        f"left({_hash(_column(alias, name), key)}, {PSEUDONYM_DIGITS}) AS {_name(name)}"
+        f"left({keyed_hash_sql(_column(alias, name), key)}, {PSEUDONYM_DIGITS}) AS {_name(name)}"
         for name in projection.pseudonyms
     ]
     if projection.has_unit:
         texts = [f"CAST({_column(alias, name)} AS VARCHAR)" for name in relation.policy.unit]
         separator = f" || chr({ord(UNIT_SEPARATOR)}) || "
-        digest = _hash(f"({separator.join(texts)})", unit_key or key)
+        digest = keyed_hash_sql(f"({separator.join(texts)})", unit_key or key)
         unit = f"CAST('0x' || left({digest}, {UNIT_DIGITS}) AS UBIGINT)"
         items.append(f"coalesce({unit}, {NO_UNIT}) AS {_name(UNIT_COLUMN)}")
     if projection.has_order:
@@ -71,7 +71,7 @@ def select_list(
 def _order(alias: str, mask_key: bytes) -> str:
     """Write the keyed hash of a row's place in its version: the same in every job, so that bounds keep the same rows."""
     place = f"parse_filename({_column(alias, 'filename')}) || ':' || {_column(alias, 'file_row_number')}"
-    return f"CAST('0x' || left({_hash(f'({place})', mask_key)}, {UNIT_DIGITS}) AS UBIGINT)"
+    return f"CAST('0x' || left({keyed_hash_sql(f'({place})', mask_key)}, {UNIT_DIGITS}) AS UBIGINT)"
 
 
 def _name(text: str) -> str:
@@ -82,20 +82,21 @@ def _column(alias: str, name: str) -> str:
     return column(alias, name).sql(dialect="duckdb")
 
 
-def _shown(relation: Relation, name: str, alias: str, mask_key: bytes) -> str:
+def _shown(relation: Relation, name: str, alias: str) -> str:
     mask = relation.policy.of(name).mask
-    return _column(alias, name) if mask is None else mask_sql(mask, _column(alias, name), mask_key)
+    if mask is None:
+        return _column(alias, name)
+    return _column(alias, WORN_PREFIX + name) if is_worn(mask) else mask_sql(mask, _column(alias, name))
 
 
-def pseudonym_texts(projection: Projection, relation: Relation, alias: str) -> dict[str, tuple[str, ...]]:
-    """Return, for each cipher that a mask needs, the written columns (as text) whose values get pseudonyms."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name in projection.columns:
-        mask = relation.policy.of(name).mask
-        if mask is not None and mask.kind is MaskKind.PSEUDONYM:
-            text = f"CAST({_column(alias, name)} AS VARCHAR)"
-            found[parameter_of(mask)] = (*found.get(parameter_of(mask), ()), text)
-    return found
+def worn_columns(projection: Projection, relation: Relation, alias: str) -> tuple[tuple[str, str, Mask], ...]:
+    """Return the columns of a projection whose masks need a key: name (with ``worn:``), the column as text, the mask."""
+    masks = {name: relation.policy.of(name).mask for name in projection.columns}
+    return tuple(
+        (WORN_PREFIX + name, f"CAST({_column(alias, name)} AS VARCHAR)", mask)
+        for name, mask in masks.items()
+        if mask is not None and is_worn(mask)
+    )
 
 
 def row_condition(relation: Relation, alias: str) -> Decision[str]:

@@ -26,7 +26,6 @@ from gongshu.compute.service.submitting import lookup_projection, projection_of
 from gongshu.compute.service.tagging import make_lookup
 from gongshu.compute.service.weighing import LEDGER_LINE, earlier_sets, keep_sets, run_weighed, unit_key
 from gongshu.compute.types import Engine, GovernedQuery, Job, JobKind, JobReport, OutputFile, Projection, Relation
-from gongshu.policies import service as policies
 from gongshu.scenarios import service as scenarios
 
 ALIAS = "data"
@@ -131,10 +130,10 @@ def recipe(
         projection, relation, ALIAS, key=key, mask_key=site.keys.secret(MASK_SECRET), unit_key=unit_key(site)
     )
     condition = written.row_condition(relation, ALIAS).value_or_raise()
-    texts = written.pseudonym_texts(projection, relation, ALIAS)
-    keys = {cipher: policies.cipher_key(site.keys.secret(MASK_SECRET), cipher) for cipher in texts}
-    tables = tuple(projections.Pseudonyms(cipher, keys[cipher], columns) for cipher, columns in texts.items())
-    return projections.Recipe(sources, ALIAS, select, condition, tables)
+    secret = site.keys.secret(MASK_SECRET)
+    worn = tuple(projections.Worn(*one, secret) for one in written.worn_columns(projection, relation, ALIAS))
+    shelf = folders.worn_folder(site.home, sources[0])
+    return projections.Recipe(sources, ALIAS, select, condition, worn, shelf, projection.has_order)
 
 
 def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: float) -> Done:

@@ -1,31 +1,33 @@
 """Format-preserving pseudonyms: FF1 (NIST SP 800-38G) with AES or SM4 (GB/T 32907), for whole columns at once. Pure.
 
 A digit becomes a digit, a letter a letter of the same case, everything else stays where it is; equal values have equal
-pseudonyms, and different values different ones. Positions are grouped by their pattern, so that the ten rounds run
-on arrays. Where all positions have one radix this is FF1 itself; where digits and letters are mixed, the halves
-are numbers of mixed radix and the pattern goes into the tweak.
+pseudonyms, and different values different ones. Values are grouped by their pattern, so that the ten rounds run on arrays.
+Where all positions have one radix this is FF1 itself; where digits and letters are mixed, the halves are numbers of
+mixed radix and the pattern goes into the tweak.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from gongshu.policies.rules.texts import Bytes, Places, Texts, Truths, by_length
+
 Numbers = np.ndarray[Any, np.dtype[np.uint64]]
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 ROUNDS = 10
 DOMAIN_MIN = 1_000_000
 """Fewer possible values than this can be tried one by one (SP 800-38G, revision 1)."""
 HALF_BITS_MAX = 56
-"""Halves are reckoned in 64 bits, a byte at a time."""
-BLOCK_BYTES, TWEAK_BYTES = 16, 7
-_FORMS = {ord(c): form for form, cs in (("0", "0123456789"), ("a", "abcdefghijklmnopqrstuvwxyz")) for c in cs}
-_FORMS |= {ord(c): "A" for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-_RADIX = {"0": 10, "a": 26, "A": 26}
+"""Halves are reckoned in words of 64 bits, to which a byte at a time is added."""
+BLOCK_BYTES, TWEAK_BYTES, WORD_BYTES = 16, 7, 8
+_FORMS: Bytes = np.arange(256, dtype=np.uint8)
+for _first, _last in ("09", "az", "AZ"):
+    _FORMS[ord(_first) : ord(_last) + 1] = ord(_first)
+_RADIX = {ord("0"): 10, ord("a"): 26, ord("A"): 26}
 
 
 def cipher_key(secret: bytes, cipher: str) -> bytes:
@@ -37,30 +39,44 @@ def _algorithm(cipher: str, key: bytes) -> Any:
     return algorithms.SM4(key) if cipher == "sm4" else algorithms.AES(key)
 
 
-def pseudonyms(cipher: str, key: bytes, values: Sequence[str]) -> list[str | None]:
-    """Return the pseudonym of each value; ``None`` where the format leaves too few, or too many, possible values.
+def pseudonyms(cipher: str, key: bytes, texts: Texts) -> Texts:
+    """Return the pseudonym of each value; NULL where the format leaves too few, or too many, possible values.
 
     ``cipher`` is ``aes`` or ``sm4``, ``key`` fits it.
     """
-    found: list[str | None] = [None] * len(values)
-    patterns: dict[str, list[int]] = {}
-    for place, value in enumerate(values):
-        patterns.setdefault(value.translate(_FORMS), []).append(place)
-    for pattern, places in patterns.items():
-        moving = [i for i, form in enumerate(pattern) if form in _RADIX]
-        radices = [_RADIX[pattern[i]] for i in moving]
-        if not is_in_range(radices) or "\0" in pattern:
-            continue
-        letters = np.array([values[p] for p in places], dtype=f"U{len(pattern)}").view(np.uint32)
-        letters = letters.reshape(len(places), len(pattern))
-        bases = np.array([ord(pattern[i]) for i in moving], dtype=np.uint32)
-        digits = (letters[:, moving] - bases).astype(np.uint64)
-        tweak = hashlib.sha256(pattern.encode()).digest()[:TWEAK_BYTES]
-        letters[:, moving] = ff1(cipher, key, tweak, radices, digits).astype(np.uint32) + bases
-        made = letters.view(f"U{len(pattern)}").reshape(-1).tolist()
-        for place, pseudonym in zip(places, made, strict=True):
-            found[place] = pseudonym
-    return found
+    start, end = int(texts.bounds[0]), int(texts.bounds[-1])
+    data: Bytes = texts.data[start:end].copy()
+    known: Truths = texts.known.copy()
+    bounds: Places = texts.bounds - start
+    for rows, values in by_length(texts):
+        for own, pattern in _patterns(values):
+            places = rows[own]
+            moving = [i for i, form in enumerate(pattern) if form in _RADIX]
+            radices = [_RADIX[pattern[i]] for i in moving]
+            if not is_in_range(radices):
+                known[places] = False
+                continue
+            bases = np.array([pattern[i] for i in moving], dtype=np.uint8)
+            digits = values[:, moving] if len(own) == len(values) else values[np.ix_(own, moving)]
+            tweak = hashlib.sha256(pattern).digest()[:TWEAK_BYTES]
+            made = ff1(cipher, key, tweak, radices, digits - bases)
+            made += bases
+            if len(places) == len(known) and len(data) == len(known) * len(pattern):
+                data.reshape(-1, len(pattern))[:, moving] = made
+            else:
+                data[bounds[places][:, None] + np.array(moving)] = made
+    return Texts(bounds, data, known)
+
+
+def _patterns(values: Bytes) -> Iterator[tuple[Places, bytes]]:
+    """Give each pattern that occurs among ``values`` (all of one length), with its rows: mostly there is but one."""
+    forms = _FORMS[values]
+    if bool((forms == forms[0]).all()):
+        yield np.arange(len(values)), forms[0].tobytes()
+        return
+    different, kinds = np.unique(forms.view(f"V{forms.shape[1]}").reshape(-1), return_inverse=True)
+    for kind, pattern in enumerate(different):
+        yield np.flatnonzero(kinds == kind), pattern.tobytes()
 
 
 def is_in_range(radices: Sequence[int]) -> bool:
@@ -70,7 +86,7 @@ def is_in_range(radices: Sequence[int]) -> bool:
     return prod(sizes) >= DOMAIN_MIN and all(size.bit_length() <= HALF_BITS_MAX for size in sizes)
 
 
-def ff1(cipher: str, key: bytes, tweak: bytes, radices: Sequence[int], digits: Numbers) -> Numbers:
+def ff1(cipher: str, key: bytes, tweak: bytes, radices: Sequence[int], digits: Bytes) -> Bytes:
     """Encipher rows of digits (``n × len(radices)``) by FF1 of SP 800-38G and return rows of the same shape.
 
     ``radices`` must be in range (``is_in_range``).
@@ -83,52 +99,76 @@ def ff1(cipher: str, key: bytes, tweak: bytes, radices: Sequence[int], digits: N
     head = bytes([1, 2, 1]) + radix.to_bytes(3) + bytes([10, u % 256]) + n.to_bytes(4) + len(tweak).to_bytes(4)
     padded = tweak + bytes(-(len(tweak) + half_bytes + 1) % BLOCK_BYTES)
     encryptor = Cipher(_algorithm(cipher, key), modes.ECB()).encryptor()  # noqa: S305 - one block at a time, as FF1 says
-    start = np.frombuffer(encryptor.update(head), dtype=np.uint8)
-    left, right = _number(digits[:, :u], radices[:u]), _number(digits[:, u:], radices[u:])
+    start = encryptor.update(head)
+    block: Numbers = np.empty((len(digits), 2), dtype=">u8")
+    answer = bytearray((len(digits) + 1) * BLOCK_BYTES)
+    words: Numbers = np.frombuffer(answer, dtype=">u8")[: 2 * len(digits)].reshape(-1, 2)
+    columns: Bytes = np.ascontiguousarray(digits.T)
+    left, right = _number(columns[:u], radices[:u]), _number(columns[u:], radices[u:])
     for turn in range(ROUNDS):
-        size = sizes[turn % 2]
-        text = _texts(padded + bytes([turn]), right, half_bytes)
-        state = np.broadcast_to(start, (len(right), BLOCK_BYTES))
-        for block in range(0, text.shape[1], BLOCK_BYTES):
-            mixed = np.bitwise_xor(state, text[:, block : block + BLOCK_BYTES])
-            state = np.frombuffer(encryptor.update(mixed.tobytes()), dtype=np.uint8).reshape(-1, BLOCK_BYTES)
-        left, right = right, (left + _residue(state[:, :wide], size)) % np.uint64(size)
-    made: Numbers = np.concatenate((_digits(left, radices[:u]), _digits(right, radices[u:])), axis=1)
-    return made
+        # The right half fills the end of the last block, at most 7 bytes: everything before it is the same in all rows.
+        constant = padded + bytes([turn]) + bytes(half_bytes)
+        state = start
+        for place in range(0, len(constant) - BLOCK_BYTES, BLOCK_BYTES):
+            state = encryptor.update(_xor(state, constant[place : place + BLOCK_BYTES]))
+        first, second = np.frombuffer(_xor(state, constant[-BLOCK_BYTES:]), dtype=">u8").astype(np.uint64)
+        block[:, 0] = first
+        block[:, 1] = right ^ second
+        encryptor.update_into(block.data.cast("B"), answer)
+        left, right = right, _sum(_residue(words, wide, sizes[turn % 2]), left, sizes[turn % 2])
+    made: Bytes = np.empty(columns.shape, dtype=np.uint8)
+    _fill_digits(left, radices[:u], made[:u])
+    _fill_digits(right, radices[u:], made[u:])
+    rows: Bytes = np.ascontiguousarray(made.T)
+    return rows
 
 
-def _number(digits: Numbers, radices: Sequence[int]) -> Numbers:
-    found: Numbers = np.zeros(len(digits), dtype=np.uint64)
-    for position, radix in enumerate(radices):
-        found = found * np.uint64(radix) + digits[:, position]
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def _number(columns: Bytes, radices: Sequence[int]) -> Numbers:
+    found: Numbers = np.zeros(columns.shape[1], dtype=np.uint64)
+    for column, radix in zip(columns, radices, strict=True):
+        found *= np.uint64(radix)
+        found += column
     return found
 
 
-def _digits(numbers: Numbers, radices: Sequence[int]) -> Numbers:
-    found: Numbers = np.empty((len(numbers), len(radices)), dtype=np.uint64)
+def _fill_digits(numbers: Numbers, radices: Sequence[int], columns: Bytes) -> None:
     for position in range(len(radices) - 1, -1, -1):
-        numbers, found[:, position] = np.divmod(numbers, np.uint64(radices[position]))
+        rest: Numbers = numbers // np.uint64(radices[position])
+        columns[position] = numbers - rest * np.uint64(radices[position])
+        numbers = rest
+
+
+def _residue(words: Numbers, wide: int, size: int) -> Numbers:
+    """Return the first ``wide`` bytes of each row of two big-endian words modulo ``size``, as many bits at a time as fit."""
+    found = _modulo(words[:, 0].astype(np.uint64), size)
+    left = 8 * (wide - WORD_BYTES)
+    if left == 0:
+        return found
+    rest: Numbers = words[:, 1].astype(np.uint64)
+    step = 64 - size.bit_length()
+    taken = 0
+    while taken < left:
+        bits = min(step, left - taken)
+        part = rest << np.uint64(taken) >> np.uint64(64 - bits)
+        found = _modulo(found << np.uint64(bits) | part, size)
+        taken += bits
     return found
 
 
-def _texts(first: bytes, numbers: Numbers, half_bytes: int) -> Bytes:
-    texts: Bytes = np.empty((len(numbers), len(first) + half_bytes), dtype=np.uint8)
-    texts[:, : len(first)] = np.frombuffer(first, dtype=np.uint8)
-    texts[:, len(first) :] = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - half_bytes :]
-    return texts
+def _modulo(numbers: Numbers, size: int) -> Numbers:
+    """Return the remainders: numpy divides by one number in vectors, but takes remainders one by one."""
+    whole: Numbers = numbers // np.uint64(size)
+    whole *= np.uint64(size)
+    rest: Numbers = numbers - whole
+    return rest
 
 
-def _residue(state: Bytes, size: int) -> Numbers:
-    """Return big-endian numbers modulo ``size``, as many bytes at a time as 64 bits hold."""
-    step = min(4, (64 - size.bit_length()) // 8)
-    found: Numbers = np.zeros(len(state), dtype=np.uint64)
-    for part in _chunks(range(state.shape[1]), step):
-        value: Numbers = np.zeros(len(state), dtype=np.uint64)
-        for column in part:
-            value = value << np.uint64(8) | state[:, column]
-        found = (found << np.uint64(8 * len(part)) | value) % np.uint64(size)
-    return found
-
-
-def _chunks(columns: Sequence[int], step: int) -> Iterable[Sequence[int]]:
-    return (columns[i : i + step] for i in range(0, len(columns), step))
+def _sum(one: Numbers, other: Numbers, size: int) -> Numbers:
+    """Return sums of two numbers below ``size``, modulo ``size``: what is below zero is a very large number here."""
+    one += other
+    least: Numbers = np.minimum(one, one - np.uint64(size))
+    return least
