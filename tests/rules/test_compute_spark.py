@@ -24,7 +24,7 @@ KNOWN = frozenset({
     "length", "ln", "log10", "listagg", "lower", "ltrim", "max", "max_by", "min", "min_by", "minute", "month", "nth_value", "ntile", "nullif",
     "percent_rank", "percentile", "percentile_disc", "power", "quarter", "rank", "regexp_like", "regexp_replace", "regr_intercept",
     "regr_r2", "regr_slope", "replace", "right", "rint", "round", "row_number", "rtrim", "sha2", "sign", "slice", "sort_array", "sqrt",
-    "startswith", "stddev_pop", "stddev_samp", "substring", "sum", "timestamp_micros", "timestampdiff", "transform", "trim",
+    "startswith", "stddev_pop", "struct", "stddev_samp", "substring", "sum", "timestamp_micros", "timestampdiff", "transform", "trim",
     "unix_micros", "unix_date", "upper", "var_pop", "var_samp", "weekofyear", "xxhash64", "year",
 })  # fmt: skip
 """Every function of Spark that may be written. None reads a file, a setting or the session, or runs code."""

@@ -102,3 +102,15 @@ def test_rows_are_counted_by_several_columns_only_where_all_are_there(engine: du
         run(engine, permitted(sql))[0][0]
         == engine.execute("SELECT count(DISTINCT total_int) FROM people WHERE filter_flag").fetchone()[0]
     )
+
+
+def test_of_several_rows_that_fit_the_same_one_is_meant_every_time(engine: duckdb.DuckDBPyConnection) -> None:
+    sql = "SELECT arg_max(reveal_text, all_date) AS a, arg_min(reveal_text, all_date) AS b, first(reveal_text ORDER BY all_date) AS c FROM people"
+    found = run(engine, permitted(sql))
+    latest, earliest = (
+        engine.execute(f"SELECT list(DISTINCT reveal_text) FROM people WHERE all_date = (SELECT {call}(all_date) FROM people)").fetchone()[0]
+        for call in ("max", "min")
+    )  # fmt: skip
+    assert len(latest) > 1
+    assert len(earliest) > 1
+    assert found == [(max(latest), min(earliest), min(earliest))]

@@ -13,11 +13,12 @@ from gongshu.compute.rules.functions import Aggregate, Family, family
 from gongshu.compute.rules.refusals import CONSTRUCT_REFUSED, FUNCTION_ARGUMENTS, LISTING_REFUSED
 from gongshu.compute.rules.scopes import Scope
 from gongshu.compute.rules.stages import Collects, Wanted
-from gongshu.compute.rules.terms import Term, hidden_of, names, poison, sql_type
+from gongshu.compute.rules.terms import Term, conjunction, hidden_of, names, poison, sql_type
 from gongshu.compute.rules.writing import fn, name, where
 
 BY_VALUE = frozenset({"list", "string_agg"})
 BY_ORDER = frozenset({"first", "last"})
+BY_OTHER = frozenset({"arg_min", "arg_max"})
 AS_TEXT = frozenset({"list", "string_agg", "histogram"})
 SEPARATOR_CHARACTERS_MAX = 20
 
@@ -98,6 +99,14 @@ def written(wanted: Wanted, arguments: tuple[str, ...], test: exp.Expression | N
     ]
     if wanted.function == "any_value":
         return where(fn("min", *given), test)  # any value will do: the same one every time
+    if (
+        wanted.function in BY_OTHER
+    ):  # where several rows have the outermost value, theirs decide: the same one every time
+        tests = [*([test] if test is not None else []), *(is_there(one) for one in given)]
+        value, by = given
+        return where(fn(wanted.function, value, exp.Tuple(expressions=[by, value.copy()])), conjunction(tests))
+    if wanted.function in BY_ORDER:
+        ordered.append(exp.Ordered(this=given[0].copy(), desc=False, nulls_first=False))
     if wanted.function in BY_VALUE and not ordered:
         ordered = [exp.Ordered(this=name(arguments[0]), desc=False, nulls_first=False)]
     if wanted.is_distinct:
@@ -108,3 +117,8 @@ def written(wanted: Wanted, arguments: tuple[str, ...], test: exp.Expression | N
         given[-1] = exp.Order(this=given[-1], expressions=ordered)
     made = where(fn(wanted.function, *given), test)
     return exp.Cast(this=made, to=sql_type("TEXT")) if wanted.function in {"list", "histogram"} else made
+
+
+def is_there(node: exp.Expression) -> exp.Expression:
+    """Write ``node IS NOT NULL``."""
+    return exp.Not(this=exp.Is(this=node.copy(), expression=exp.Null()))

@@ -138,10 +138,13 @@ def _list(scope: Scope, node: exp.Expression, over: Over) -> Written:
 
 
 def _at(scope: Scope, node: exp.Expression, test: exp.Expression | None, name: str) -> Written:
-    """Write what stands where another column is smallest or largest; rows where it is missing do not count."""
-    given, by = write(scope, node.this), write(scope, node.expression)
+    """Write what stands where others are smallest or largest; rows where it is missing do not count."""
+    given, other = write(scope, node.this), node.expression
+    parts = other.expressions if isinstance(other, exp.Tuple) else [other]
+    columns = [write(scope, part).node for part in parts]
+    by = columns[0] if len(columns) == 1 else call("struct", *columns)
     tests = [*([scope.again(test)] if test is not None else []), exp.Not(this=is_null(scope.again(given.node)))]
-    made = call(name, given.node, by.node)
+    made = call(name, given.node, by)
     return Written(exp.Filter(this=made, expression=exp.Where(this=conjunction(tests))), given.kind)
 
 
