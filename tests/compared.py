@@ -38,6 +38,10 @@ class Comparison:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
         """Close the engine on this side."""
         self._engine.close()
         self._shuffled.close()
