@@ -1,10 +1,12 @@
-"""The Python client of a consumer: verifications one by one or in batches, signed or not, repeated safely.
+"""The Python client of a consumer: calls one by one or in batches, signed or not, repeated safely.
 
     from gongshu.client import Client
 
     with Client("https://gateway.example", product="product-…", purpose="inclusive-finance", key="gsk_…") as client:
         answer = client.verify({"credit_code": "…", "name": "…"})
         print(answer.result, answer.receipt["call"])
+
+Products that answer with the subject's consent only take its token: ``client.lookup({…}, consent="gsc1.…").content``.
 
 A call that was not answered, or was turned away for a while (429, 503), is sent again with the same request id: the gateway
 answers it once and charges it once. ``AsyncClient`` is the same for asyncio.
@@ -34,11 +36,12 @@ NEVER_RETRIED = frozenset({"calls-used-up", "calls-used-up-today"})
 
 @dataclass(frozen=True)
 class Answer:
-    """What a verification said: ``match``, ``mismatch`` or ``no_record``, with its receipt."""
+    """What a call said: ``match``, ``mismatch``, ``no_record`` or ``served``, its content if it has one, and its receipt."""
 
     result: str
     request_id: str
     receipt: Mapping[str, Any]
+    content: Any = None
 
     @property
     def is_charged(self) -> bool:
@@ -55,6 +58,7 @@ class Item:
     error: str
     call: str
     is_charged: bool
+    content: Any = None
 
 
 class Refused(Exception):  # noqa: N818 - the gateway's word for it
@@ -99,11 +103,12 @@ def new_request_id() -> str:
 
 
 def request_of(
-    account: Account, kind: str, request_id: str, body: bytes, *, now: float, nonce: str
+    account: Account, kind: str, request_id: str, body: bytes, *, now: float, nonce: str, consent: str = ""
 ) -> tuple[str, dict[str, str]]:  # fmt: skip
     """Return path and headers of one request; ``now`` in seconds since 1970, ``nonce`` fresh for each sending."""
     path = f"/v1/products/{account.product}/{kind}"
     headers = {"content-type": "application/json", "x-request-id": request_id, "x-purpose": account.purpose}
+    headers |= {"x-consent": consent} if consent else {}
     if not account.key_id:
         return path, headers | {"authorization": f"Bearer {account.key}"}
     timestamp = str(int(now))
@@ -150,7 +155,7 @@ class Sending:
 
 
 def conversation(
-    account: Account, kind: str, request_id: str, body: bytes
+    account: Account, kind: str, request_id: str, body: bytes, consent: str = ""
 ) -> Generator[Sending | float, httpx.Response | None, Any]:  # fmt: skip
     """Say what to do until a call is answered: send this (and tell the response, or ``None``), or wait so many seconds.
 
@@ -159,7 +164,7 @@ def conversation(
     for attempt in range(ATTEMPTS_MAX):
         is_last = attempt == ATTEMPTS_MAX - 1
         now, nonce = time.time(), secrets.token_hex(16)  # noqa: TID251 - the caller's own clock
-        response = yield Sending(*request_of(account, kind, request_id, body, now=now, nonce=nonce))
+        response = yield Sending(*request_of(account, kind, request_id, body, now=now, nonce=nonce, consent=consent))
         if response is not None and (is_last or not is_worth_retrying(response.status_code, response.content)):
             return read_answer(response.status_code, response.content)
         if not is_last:
@@ -168,15 +173,20 @@ def conversation(
 
 
 def _answer(body: Mapping[str, Any]) -> Answer:
-    return Answer(body["result"], body["receipt"]["request_id"], body["receipt"])
+    return Answer(body["result"], body["receipt"]["request_id"], body["receipt"], body.get("content"))
 
 
 def _items(body: Mapping[str, Any]) -> list[Item]:
-    return [Item(i["id"], i["result"], i["error"], i["call"], i["is_charged"]) for i in body["items"]]
+    return [Item(i["id"], i["result"], i["error"], i["call"], i["is_charged"], i.get("content")) for i in body["items"]]
 
 
 def _batch(rows: Sequence[tuple[str, Mapping[str, str]]]) -> bytes:
     return msgspec.json.encode({"items": [{"id": name, "fields": dict(fields)} for name, fields in rows]})
+
+
+def _agreed(rows: Sequence[tuple[str, Mapping[str, str], str]]) -> bytes:
+    items = [{"id": name, "fields": dict(fields), "consent": consent} for name, fields, consent in rows]
+    return msgspec.json.encode({"items": items})
 
 
 def _named(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -209,9 +219,25 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def verify(self, fields: Mapping[str, str], *, request_id: str = "") -> Answer:
-        """Verify one record. Raises ``Refused``, or ``Unanswered`` when no answer came after all attempts."""
-        return _answer(self._call("verify", request_id or new_request_id(), msgspec.json.encode(dict(fields))))
+    def verify(self, fields: Mapping[str, str], *, request_id: str = "", consent: str = "") -> Answer:
+        """Verify one record. Raises ``Refused``, or ``Unanswered`` when no answer came after all attempts.
+
+        ``consent`` is the token of the subject's consent, where the product needs one.
+        """
+        return self.call("verify", fields, request_id=request_id, consent=consent)
+
+    def lookup(self, fields: Mapping[str, str], *, consent: str, request_id: str = "") -> Answer:
+        """Look up the tags of one subject, who consented: they are the answer's ``content``."""
+        return self.call("lookup", fields, request_id=request_id, consent=consent)
+
+    def lookup_batch(self, rows: Sequence[tuple[str, Mapping[str, str], str]], *, request_id: str = "") -> list[Item]:
+        """Look up at most ``BATCH_ITEMS_MAX`` subjects: id, fields and consent token of each; answers in their order."""
+        return _items(self._call("batch", request_id or new_request_id(), _agreed(rows)))
+
+    def call(self, action: str, fields: Mapping[str, str], *, request_id: str = "", consent: str = "") -> Answer:
+        """Make one call of any kind whose answer is JSON; ``action`` is the last part of its path."""
+        body = msgspec.json.encode(dict(fields))
+        return _answer(self._call(action, request_id or new_request_id(), body, consent))
 
     def verify_batch(self, rows: Sequence[tuple[str, Mapping[str, str]]], *, request_id: str = "") -> list[Item]:
         """Verify up to ``BATCH_ITEMS_MAX`` records, each with an id of its own; answers in their order."""
@@ -223,8 +249,8 @@ class Client:
         while part := list(islice(named, BATCH_ITEMS_MAX)):
             yield from self.verify_batch(part)
 
-    def _call(self, kind: str, request_id: str, body: bytes) -> Any:
-        talk = conversation(self.account, kind, request_id, body)
+    def _call(self, kind: str, request_id: str, body: bytes, consent: str = "") -> Any:
+        talk = conversation(self.account, kind, request_id, body, consent)
         step = next(talk)
         while True:
             try:
@@ -268,16 +294,34 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def verify(self, fields: Mapping[str, str], *, request_id: str = "") -> Answer:
-        """Verify one record. Raises ``Refused``, or ``Unanswered`` when no answer came after all attempts."""
-        return _answer(await self._call("verify", request_id or new_request_id(), msgspec.json.encode(dict(fields))))
+    async def verify(self, fields: Mapping[str, str], *, request_id: str = "", consent: str = "") -> Answer:
+        """Verify one record. Raises ``Refused``, or ``Unanswered`` when no answer came after all attempts.
+
+        ``consent`` is the token of the subject's consent, where the product needs one.
+        """
+        return await self.call("verify", fields, request_id=request_id, consent=consent)
+
+    async def lookup(self, fields: Mapping[str, str], *, consent: str, request_id: str = "") -> Answer:
+        """Look up the tags of one subject, who consented: they are the answer's ``content``."""
+        return await self.call("lookup", fields, request_id=request_id, consent=consent)
+
+    async def lookup_batch(
+        self, rows: Sequence[tuple[str, Mapping[str, str], str]], *, request_id: str = ""
+    ) -> list[Item]:
+        """Look up at most ``BATCH_ITEMS_MAX`` subjects: id, fields and consent token of each; answers in their order."""
+        return _items(await self._call("batch", request_id or new_request_id(), _agreed(rows)))
+
+    async def call(self, action: str, fields: Mapping[str, str], *, request_id: str = "", consent: str = "") -> Answer:
+        """Make one call of any kind whose answer is JSON; ``action`` is the last part of its path."""
+        body = msgspec.json.encode(dict(fields))
+        return _answer(await self._call(action, request_id or new_request_id(), body, consent))
 
     async def verify_batch(self, rows: Sequence[tuple[str, Mapping[str, str]]], *, request_id: str = "") -> list[Item]:
         """Verify up to ``BATCH_ITEMS_MAX`` records, each with an id of its own; answers in their order."""
         return _items(await self._call("batch", request_id or new_request_id(), _batch(rows)))
 
-    async def _call(self, kind: str, request_id: str, body: bytes) -> Any:
-        talk = conversation(self.account, kind, request_id, body)
+    async def _call(self, kind: str, request_id: str, body: bytes, consent: str = "") -> Any:
+        talk = conversation(self.account, kind, request_id, body, consent)
         step = next(talk)
         while True:
             try:

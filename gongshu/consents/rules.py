@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gongshu.base.days import Period
-from gongshu.base.decisions import Decision, Denied, Kind, Reason, decide, decide_step, rule
+from gongshu.base.decisions import NOT_FOUND, Decision, Denied, Kind, Reason, decide, decide_step, rule
 from gongshu.base.ids import PartyId
 from gongshu.consents.types import Consent, ConsentClaim, ConsentStatus, ConsentTerms
 from gongshu.products.types import Contract, ContractStatus, ProductKind, ProductVersion
@@ -138,10 +138,15 @@ def period_of(contract: Contract, now: datetime, days: int) -> Period:
 
 
 def decide_give(
-    consent: Consent, contract: Contract, product: ProductVersion, *, days: int, days_max: int, blank: Iterable[str],
+    consent: Consent, contract: Contract, product: ProductVersion, party: PartyId, *, days: int, days_max: int, blank: Iterable[str],
     is_confirmed: bool,
 ) -> Decision[Consent]:  # fmt: skip
-    """A consent is recorded for one subject, consumer, purpose and product, for a time, after the subject was told."""
+    """A consent is recorded for one subject, consumer, purpose and product, for a time, after the subject was told.
+
+    The desk is that of the contract's operator; to everybody else the contract does not exist.
+    """
+    if party != contract.terms.operator:
+        return Denied((NOT_FOUND.because(kind="contract", id=contract.id),))
     end, missing = contract.terms.policy.period.end, tuple(blank)
     is_in_time = 0 < days <= days_max and consent.given_at < end
     is_performing = contract.status is ContractStatus.PERFORMING

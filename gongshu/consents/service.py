@@ -120,7 +120,7 @@ def give(
     now, days_max = site.now(), site.parameters.number("consent.days_max", site.today())
     secret = secrets.token_hex(SECRET_BYTES)
     with site.db.transaction() as tx:
-        contract = _own_contract_in(tx, actor, contract_id)
+        contract = products.contract_in(tx, contract_id)
         product = products.product_in(tx, contract.terms.product_id)
         names = _key_fields(product)
         given = {name: subject.get(name, "") for name in names}
@@ -137,7 +137,14 @@ def give(
             actor,
             Permission.OPERATE_CONSENT_WRITE,
             lambda: rules.decide_give(
-                consent, contract, product, days=days, days_max=days_max, blank=blank, is_confirmed=is_confirmed
+                consent,
+                contract,
+                product,
+                actor.party,
+                days=days,
+                days_max=days_max,
+                blank=blank,
+                is_confirmed=is_confirmed,
             ),
         )
         audit.record(

@@ -154,6 +154,7 @@ class VerificationJob(BaseModel):
     title: str = Field(max_length=200)
     relation: str = Field(max_length=200)
     fields: list[FieldText] = Field(max_length=20)
+    needs_consent: bool = False
 
 
 class ReasonText(BaseModel):
@@ -284,7 +285,7 @@ def submit_sql(site: Here, actor: By, entitlement_id: str, body: SqlJob) -> Job:
 def submit_verification(site: Here, actor: By, entitlement_id: str, body: VerificationJob) -> Job:
     """Submit a verification to be built of real data; the artifact goes into quarantine."""
     fields = tuple(VerificationField(f.name, f.column, f.is_required, f.is_key) for f in body.fields)
-    definition = VerificationDefinition(body.relation, fields)
+    definition = VerificationDefinition(body.relation, fields, body.needs_consent)
     return service.submit_verification(site, actor, EntitlementId(entitlement_id), body.title, definition)
 
 
