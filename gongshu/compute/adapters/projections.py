@@ -10,8 +10,7 @@ from typing import Any
 
 import duckdb
 
-from gongshu.compute.adapters import worn
-from gongshu.compute.adapters.worn import Worn
+from gongshu.compute.adapters.worn import WORN_COLUMN, Worn, find_worn
 
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 10_000
@@ -56,9 +55,9 @@ def _statement(engine: duckdb.DuckDBPyConnection, recipe: Recipe) -> tuple[str, 
         beside, names = "", ["own.*"]
         for place, wanted in enumerate(recipe.worn):
             relation = f'{SOURCE} AS "{recipe.alias}"'
-            given[f"worn{place}"] = worn.find(engine, wanted, relation, given["sources"], shelf)
+            given[f"worn{place}"] = find_worn(engine, wanted, relation, given["sources"], shelf)
             beside += f" POSITIONAL JOIN read_parquet($worn{place}) AS worn{place}"
-            names.append(f'worn{place}.{worn.COLUMN} AS "{wanted.name.replace(chr(34), chr(34) * 2)}"')
+            names.append(f'worn{place}.{WORN_COLUMN} AS "{wanted.name.replace(chr(34), chr(34) * 2)}"')
         names += ["own.filename", "own.file_row_number"] if recipe.has_places else []
         source = f"(SELECT {', '.join(names)} FROM {SOURCE} AS own{beside})"  # noqa: S608 - names are quoted
     where = f" WHERE {recipe.condition}" if recipe.condition else ""

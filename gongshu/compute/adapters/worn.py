@@ -24,7 +24,7 @@ from gongshu.policies import service as policies
 from gongshu.policies.service import Texts
 from gongshu.policies.types import Mask
 
-COLUMN = "worn"
+WORN_COLUMN = "worn"
 SEAL = "seal"
 ROWS_AT_ONCE = 16_384
 """Rows that a cipher works on at once: what they need stays in the processor's own memory."""
@@ -43,7 +43,9 @@ class Worn:
     secret: bytes
 
 
-def find(engine: duckdb.DuckDBPyConnection, worn: Worn, relation: str, sources: list[str], shelf: Path) -> list[str]:
+def find_worn(
+    engine: duckdb.DuckDBPyConnection, worn: Worn, relation: str, sources: list[str], shelf: Path
+) -> list[str]:
     """Return the files of a worn column, in the order of rows; they are written on ``shelf`` when they are not there.
 
     ``relation`` is the written source (``read_parquet($sources) AS …``) that ``worn.text`` names columns of.
@@ -54,7 +56,7 @@ def find(engine: duckdb.DuckDBPyConnection, worn: Worn, relation: str, sources: 
         draft = shelf / f"{folder.name}.{secrets.token_hex(8)}"
         draft.mkdir(mode=0o700, parents=True)
         try:
-            _write(engine, worn, f"SELECT {worn.text} AS {COLUMN} FROM {relation}", sources, draft)  # noqa: S608 - written by rules
+            _write(engine, worn, f"SELECT {worn.text} AS {WORN_COLUMN} FROM {relation}", sources, draft)  # noqa: S608 - written by rules
             _publish(draft, folder, worn)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -119,7 +121,9 @@ def _write(engine: duckdb.DuckDBPyConnection, worn: Worn, sql: str, sources: lis
             table = na.Array.from_chunks(list(_arrays(made)))
             engine.from_arrow(table).write_parquet(str(draft / f"{number:06d}.parquet"), compression="zstd")
         if not any(draft.iterdir()):
-            engine.sql(f"SELECT CAST(NULL AS VARCHAR) AS {COLUMN} WHERE false").write_parquet(str(draft / "0.parquet"))
+            engine.sql(f"SELECT CAST(NULL AS VARCHAR) AS {WORN_COLUMN} WHERE false").write_parquet(
+                str(draft / "0.parquet")
+            )
 
 
 def _texts(column: Any) -> Texts:
@@ -138,4 +142,4 @@ def _arrays(columns: Iterator[Texts]) -> Iterator[Any]:
         valid = None if column.known.all() else np.packbits(column.known, bitorder="little")
         rows = len(column.known)
         texts = na.c_array_from_buffers(na.large_string(), rows, [valid, column.bounds, column.data])
-        yield na.c_array_from_buffers(na.struct({COLUMN: na.large_string()}), rows, [None], children=[texts])
+        yield na.c_array_from_buffers(na.struct({WORN_COLUMN: na.large_string()}), rows, [None], children=[texts])

@@ -16,6 +16,7 @@ from gongshu.base.site import Site, Transaction
 from gongshu.catalog import service as catalog
 from gongshu.compute import store
 from gongshu.compute.adapters import artifacts, folders, programs, projections, sandbox
+from gongshu.compute.adapters.worn import Worn
 from gongshu.compute.rules import jobs, verification
 from gongshu.compute.rules import programs as program_rules
 from gongshu.compute.rules import projections as written
@@ -131,7 +132,7 @@ def recipe(
     )
     condition = written.row_condition(relation, ALIAS).value_or_raise()
     secret = site.keys.secret(MASK_SECRET)
-    worn = tuple(projections.Worn(*one, secret) for one in written.worn_columns(projection, relation, ALIAS))
+    worn = tuple(Worn(*one, secret) for one in written.worn_columns(projection, relation, ALIAS))
     shelf = folders.worn_folder(site.home, sources[0])
     return projections.Recipe(sources, ALIAS, select, condition, worn, shelf, projection.has_order)
 
