@@ -49,6 +49,7 @@ class Behind:
     needs_units: bool = False  # rows without a unit do not count
     many: frozenset[int] = frozenset()  # positions of the units of which a row has a list
     same: frozenset[int] = frozenset()  # positions of units that are another one in every row, or missing
+    always: frozenset[int] = frozenset()  # positions of units that no row is without, be they marked as missing
     absent: tuple[Link, ...] = ()  # conditions that take rows away, with the units because of which they do
     most: int = 0  # units in a list
 
@@ -56,6 +57,11 @@ class Behind:
     def kinds(self) -> list[str]:
         """Names of the units that are counted: of those that are the same in every row, one."""
         return [f"u{i}" for i in range(len(self.units)) if i not in self.same]
+
+    @property
+    def sure(self) -> frozenset[str]:
+        """Names of the units that no row is without."""
+        return frozenset(f"u{i}" for i in self.always)
 
     @property
     def gone(self) -> list[str]:

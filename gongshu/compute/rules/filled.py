@@ -1,11 +1,13 @@
 """Columns of which no row of the registered version is empty: what depends on missing values need not be counted of them.
 
-Whether a column has empty fields is known of every version when it is read in, and a version never changes.
+Whether a column has empty fields is known of every version when it is read in, and a version never changes. A SELECT of
+rows below says of its columns and units what is known of those that they are made of.
 """
 
 from collections.abc import Iterable
 
 from gongshu.catalog.types import DataType
+from gongshu.compute.rules.relations import Selected
 from gongshu.compute.rules.scopes import Governed, Instance
 from gongshu.compute.rules.terms import Mark
 
@@ -27,9 +29,22 @@ def _is_column(by_alias: dict[str, Instance], mark: Mark, *, of: DataType | None
         return False
     instance, index = by_alias[mark[1]], mark[2]
     source = instance.source
-    if instance.is_optional or not isinstance(source, Governed) or not source.is_filled(index):
+    if instance.is_optional or (of is not None and source.columns[index][1].data_type is not of):
         return False
-    return of is None or source.columns[index][1].data_type is of
+    if isinstance(source, Selected):
+        return source.is_row_level and is_filled(source.instances, source.columns[index][1].mark)
+    return isinstance(source, Governed) and source.is_filled(index)
+
+
+def has_unit(instance: Instance, position: int) -> bool:
+    """Whether every row of ``instance`` has its unit at ``position``, even if that is marked as missing: it is never NULL."""
+    source = instance.source
+    if instance.is_optional:
+        return False
+    if isinstance(source, Selected):
+        found = source.instance_of_unit(position)
+        return found is not None and has_unit(*found)
+    return isinstance(source, Governed)
 
 
 def _is_sum(by_alias: dict[str, Instance], mark: Mark) -> bool:

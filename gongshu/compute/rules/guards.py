@@ -15,6 +15,8 @@ from gongshu.policies.types import Thresholds
 
 SOURCE, MAIN, PER, GUARD, STEPS = "rows:", "main:", "per:", "guard:", "steps:"
 """Names of the parts of a stage. No relation can have them: a resource's name has no colon."""
+THERE = "there:"
+"""How many units have parts of a group, where some rows have none."""
 NO_UNIT = 0
 """How a row without a unit is marked in a projection."""
 CLASSES_MAX = 20
@@ -141,37 +143,104 @@ class Guarded:
         return Guarded(cells=self.cells, spare=self.spare)
 
 
-def parts(plan: Guarded, keys: list[str], unit: str, source: str = SOURCE) -> exp.Expression:
+@dataclass(frozen=True)
+class Summed:
+    """A column that is summed for each unit over the rows where conditions hold, as it stands: decimals stay decimals."""
+
+    argument: str
+    tests: tuple[str, ...] = ()
+
+    def written(self) -> exp.Expression:
+        """Write the sum."""
+        return summed(name(self.argument), conjunction([name(t) for t in self.tests]) if self.tests else None)
+
+    def is_of(self, part: str, cell: Cell) -> bool:
+        """Whether this is the sum of ``part`` over the rows of ``cell``."""
+        return part == self.argument and cell.tests == self.tests and set(cell.arguments) <= {part}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one kind of unit keeps beside its thresholds.
+
+    ``is_carrier``: the results of the stage are made of its parts, so that rows without a unit are a part, too.
+    ``is_sure``: there is no row without one (a unit that is marked as missing is one).
+    """
+
+    sums: tuple[Summed, ...] = ()
+    is_sure: bool = False
+    is_carrier: bool = True
+
+    def name_of(self, wanted: Summed) -> str:
+        """Return the name of a sum among the parts."""
+        return f"p{self.sums.index(wanted)}"
+
+    def part(self, plan: Guarded, j: int) -> exp.Expression:
+        """Write a unit's part of an addend: the sum that is kept of it anyway, or its own."""
+        known = next((one for one in self.sums if one.is_of(*plan.addends[j])), None)
+        return name(f"s{j}") if known is None else double(name(self.name_of(known)))
+
+    @property
+    def lacks_units(self) -> bool:
+        """Whether there can be parts that are no unit's."""
+        return self.is_carrier and not self.is_sure
+
+    def of_units(self, unit: str, node: exp.Expression) -> exp.Expression:
+        """Write ``node`` for units alone, where a part may be that of the rows without one."""
+        if not self.lacks_units:
+            return node
+        is_unit = exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))
+        return exp.Case(ifs=[exp.If(this=is_unit, true=node)])
+
+
+NOTHING_KEPT = Kept(is_carrier=False)
+
+
+def parts(
+    plan: Guarded, keys: list[str], unit: str, source: str = SOURCE, *, kept: Kept = NOTHING_KEPT
+) -> exp.Expression:
     """Write every unit's part in every group."""
     items = [named(cell.rows(), f"r{i}") for i, cell in enumerate(plan.cells)]
     items += [named(counted(spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
-    items += [named(cell.total(part), f"s{j}") for j, (part, cell) in enumerate(plan.addends)]
+    items += [named(one.written(), f"p{k}") for k, one in enumerate(kept.sums)]
+    items += [
+        named(cell.total(part), f"s{j}")
+        for j, (part, cell) in enumerate(plan.addends)
+        if not any(one.is_of(part, cell) for one in kept.sums)
+    ]
     items += [named(cell.total(part, is_size=True), f"v{j}") for j, (part, cell) in enumerate(plan.nets)]
     select = grouped(source, [*keys, unit], items)
-    select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
+    if not kept.is_carrier and not kept.is_sure:
+        select.set("where", exp.Where(this=exp.Not(this=exp.Is(this=name(unit), expression=exp.Null()))))
     return select
 
 
-def guard(plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds) -> exp.Expression:
-    """Write how many units reach each cell of a group, and the largest parts."""
-    items = [_units(unit, f"r{i}", f"n{i}") for i in range(len(plan.cells))]
+def guard(
+    plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds, *, kept: Kept = NOTHING_KEPT,
+    wholes: Sequence[exp.Expression] = (),
+) -> exp.Expression:  # fmt: skip
+    """Write how many units reach each cell of a group, and the largest parts; ``wholes`` are results made of the parts."""
+    items = [named(fn("count", name(unit)), THERE)] if kept.lacks_units else []
+    items += [_units(unit, f"r{i}", f"n{i}") for i in range(len(plan.cells))]
     items += [_units(unit, f"q{i}", f"m{i}") for i in range(len(plan.spare))]
     for i in _positions(plan):
-        items += [named(fn("max", name(f"r{i}")), f"big{i}"), named(fn("sum", name(f"r{i}")), f"all{i}")]
-    largest = max(2, thresholds.dominance_top_n)
+        rows = kept.of_units(unit, name(f"r{i}"))
+        items += [named(fn("max", rows), f"big{i}"), named(fn("sum", rows.copy()), f"all{i}")]
+    largest, none = max(2, thresholds.dominance_top_n), exp.Literal.number(0)
     for j in range(len(plan.addends)):
-        size = fn("abs", name(f"s{j}"))
+        part = kept.of_units(unit, kept.part(plan, j))
+        size = fn("abs", part)
         items.append(named(fn("max", size, exp.Literal.number(largest)), f"top{j}"))
-        items.append(named(fn("sum", size.copy()), f"total{j}"))
-        items.append(named(fn("min", name(f"s{j}")), f"low{j}"))
+        items.append(named(fn("coalesce", fn("sum", size.copy()), none.copy()), f"total{j}"))
+        items.append(named(fn("min", part.copy()), f"low{j}"))
     for j, net in enumerate(plan.nets):
-        items.append(named(_moved(unit, f"s{plan.addends.index(net)}", f"v{j}"), f"moved{j}"))
-    return grouped(f"{PER}{unit}", keys, items)
+        items.append(named(_moved(unit, kept.part(plan, plan.addends.index(net)), f"v{j}"), f"moved{j}"))
+    return grouped(f"{PER}{unit}", keys, [*items, *wholes])
 
 
-def _moved(unit: str, part: str, size: str) -> exp.Expression:
+def _moved(unit: str, part: exp.Expression, size: str) -> exp.Expression:
     least = exp.Mul(this=number(CANCELLED_SHARE), expression=name(size))
-    is_more = exp.GT(this=fn("abs", name(part)), expression=least)
+    is_more = exp.GT(this=fn("abs", part), expression=least)
     is_unit = exp.NEQ(this=name(unit), expression=exp.Literal.number(NO_UNIT))
     return counted(conjunction([is_more, is_unit]))
 
@@ -218,10 +287,15 @@ def known_unit(unit: str, table: str = "") -> exp.Expression:
     return fn("nullif", name(unit, table), exp.Literal.number(NO_UNIT))
 
 
-def tests(plan: Guarded, unit: str, thresholds: Thresholds) -> list[exp.Expression]:
-    """Write what must hold of one kind of unit."""
+def tests(plan: Guarded, unit: str, thresholds: Thresholds, *, may_lack: bool) -> list[exp.Expression]:
+    """Write what must hold of one kind of unit. A group in which nobody is of the kind is not shown."""
     table, fewest = f"{GUARD}{unit}", thresholds.units_min
-    enough = [exp.GTE(this=name(f"n{i}", table), expression=exp.Literal.number(fewest)) for i in range(len(plan.cells))]
+    enough: list[exp.Expression] = []
+    if may_lack:
+        enough.append(exp.GT(this=name(THERE, table), expression=exp.Literal.number(0)))
+    enough += [
+        exp.GTE(this=name(f"n{i}", table), expression=exp.Literal.number(fewest)) for i in range(len(plan.cells))
+    ]
     enough += [
         exp.GTE(this=name(f"moved{j}", table), expression=exp.Literal.number(fewest)) for j in range(len(plan.nets))
     ]
@@ -253,22 +327,31 @@ def _none_or(count: exp.Expression, fewest: int, is_strict: bool) -> exp.Express
 
 def _dominated(table: str, j: int, thresholds: Thresholds) -> exp.Expression:
     """Write: the group is safe from its one or two largest units finding out about the others, or anybody about them."""
-    total = double(fn("coalesce", name(f"total{j}", table), exp.Literal.number(0)))
-    top = name(f"top{j}", table)
-    first, second = (
-        double(fn("coalesce", fn("list_extract", top.copy(), exp.Literal.number(i)), exp.Literal.number(0)))
-        for i in (1, 2)
-    )
+    total, top = name(f"total{j}", table), name(f"top{j}", table)  # a total that is not 0 has a largest part
+    first, second = _at(top, 1), fn("coalesce", _at(top, 2), exp.Literal.number(0))
     rest = exp.Sub(this=exp.Sub(this=total.copy(), expression=first), expression=second)
-    share_p = exp.Mul(this=first.copy(), expression=number(thresholds.dominance_p_percent / 100))
-    p_rule = exp.GTE(this=rest, expression=share_p)
-    largest = fn("list_slice", top.copy(), exp.Literal.number(1), exp.Literal.number(thresholds.dominance_top_n))
-    share = fn("list_sum", largest)
+    p_rule = exp.GTE(
+        this=rest, expression=exp.Mul(this=first.copy(), expression=number(thresholds.dominance_p_percent / 100))
+    )
     ceiling = exp.Mul(this=total.copy(), expression=number(thresholds.dominance_top_percent / 100))
-    n_k_rule = exp.LTE(this=double(fn("coalesce", share, exp.Literal.number(0))), expression=ceiling)
+    n_k_rule = exp.LTE(this=_largest(top, thresholds.dominance_top_n), expression=ceiling)
     is_zero = exp.EQ(this=total.copy(), expression=exp.Literal.number(0))
     # A rule that asks for nothing is not written: adding in another order could break it by a last digit.
     asked: list[exp.Expression] = [p_rule] if thresholds.dominance_p_percent > 0 else []
     asked += [n_k_rule] if thresholds.dominance_top_percent < 100 else []
-    rules = conjunction((fn("isfinite", total.copy()), *asked))
+    rules = conjunction((fn("isfinite", total), *asked))
     return paren(exp.Or(this=is_zero, expression=paren(rules)))
+
+
+def _at(top: exp.Expression, place: int) -> exp.Expression:
+    return fn("list_extract", top.copy(), exp.Literal.number(place))
+
+
+def _largest(top: exp.Expression, count: int) -> exp.Expression:
+    """Write the sum of the largest parts. Of one or two, as they stand: it is what most thresholds ask for."""
+    if count == 1:
+        return _at(top, 1)
+    if count == 2:
+        return exp.Add(this=_at(top, 1), expression=fn("coalesce", _at(top, 2), exp.Literal.number(0)))
+    share = fn("list_sum", fn("list_slice", top.copy(), exp.Literal.number(1), exp.Literal.number(count)))
+    return fn("coalesce", share, exp.Literal.number(0))

@@ -123,12 +123,25 @@ class Selected:
             position -= instance.source.sides
         raise IndexError(position)
 
-    def _unit(self, position: int, *, is_order: bool = False) -> exp.Expression:
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The relations whose rows these are."""
+        return self._instances
+
+    def instance_of_unit(self, position: int) -> tuple[Instance, int] | None:
+        """Return the relation that a privacy unit comes from and its position there; ``None`` where it is a list of units."""
         position = self._positions[position]
         for instance in self._instances:
             if position < instance.first_unit + len(instance.source.kinds):
-                demand = instance.source.demand_order if is_order else instance.source.demand_unit
-                return column(instance.alias, demand(position - instance.first_unit))
+                return instance, position - instance.first_unit
+        return None
+
+    def _unit(self, position: int, *, is_order: bool = False) -> exp.Expression:
+        found = self.instance_of_unit(position)
+        if found is not None:
+            source = found[0].source
+            return column(found[0].alias, (source.demand_order if is_order else source.demand_unit)(found[1]))
+        position = self._positions[position]
         if is_order:
             raise IndexError(position)  # what a link carries is a list: nothing of it is bounded
         return self._linked[position - sum(len(instance.source.kinds) for instance in self._instances)]()

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from gongshu.compute.rules import noise, part_totals, rounding, thresholds
 from gongshu.compute.rules.behind import Behind
-from gongshu.compute.rules.filled import is_filled
+from gongshu.compute.rules.filled import has_unit, is_filled
 from gongshu.compute.rules.grouping_sets import united
 from gongshu.compute.rules.joins import Joins, write_from
 from gongshu.compute.rules.refusals import LINK_BOUNDED, NOISE_ROWS, NOISE_UNIT, STATEMENT_TOO_LARGE
@@ -126,7 +126,8 @@ def behind(rows: Rows) -> Behind:
         write_from(scope, rows.joins, None), rows.condition, (*_each(scope, _unit, units), *linked),
         () if is_noisy else _each(scope, _origin, lambda source: source.sides),
         orders=() if protection.bounds is None else _each(scope, _order, units),
-        bounds=protection.bounds, needs_units=is_noisy, many=_many(scope), same=frozenset(rows.joins.same), absent=tuple(scope.absences),
+        bounds=protection.bounds, needs_units=is_noisy, many=_many(scope), same=frozenset(rows.joins.same),
+        always=_always(scope), absent=tuple(scope.absences),
         most=links_most(scope.gate.thresholds),
     )  # fmt: skip
 
@@ -135,6 +136,11 @@ def _many(scope: Scope) -> frozenset[int]:
     kinds = [kind for i in scope.instances for kind in i.source.kinds]
     kinds += [kind for link in scope.links for kind in link.kinds]
     return frozenset(i for i, kind in enumerate(kinds) if kind.startswith(MANY))
+
+
+def _always(scope: Scope) -> frozenset[int]:
+    places = [(i, position) for i in scope.instances for position in range(len(i.source.kinds))]
+    return frozenset(n for n, (i, position) in enumerate(places) if has_unit(i, position))
 
 
 def _check_protection(rows: Rows, collector: Collector) -> None:

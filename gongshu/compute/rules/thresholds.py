@@ -14,7 +14,7 @@ from typing import Any
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
-from gongshu.compute.rules import guards, listing, rounding
+from gongshu.compute.rules import guards, listing, partials, rounding
 from gongshu.compute.rules.behind import Behind, Rows
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import (
@@ -95,6 +95,7 @@ class Plan(Guarded):
     rounding: Rounding | None = None
     asked: list[Asked] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)  # of each aggregate over rows that units have become
+    wholes: list[partials.Whole | None] = field(default_factory=list)  # beside ``main``: out of units' parts
     same: frozenset[int] = frozenset()  # positions of units that are another one in every row, or missing
     filled: Callable[[Mark], bool] = lambda _: False  # whether an expression is never NULL
 
@@ -116,6 +117,11 @@ class Plan(Guarded):
             test = conjunction([name(t) for t in tests]) if tests else None
             call = rounding.written(wanted, call, arguments, test, self.rounding)
         self.main.append(call)
+        self.wholes.append(
+            partials.whole_of(wanted, terms, arguments, reach, wanted.unit if is_unit else None)
+            if units and self.rounding is None
+            else None
+        )
         if is_listing:
             return  # each of these rows could be shown by itself
         if wanted.unit is not None and wanted.unit in self.same:
@@ -134,7 +140,8 @@ class Plan(Guarded):
         if wanted.kind is AggregateClass.MOMENT:
             known = {term.mark: argument for term, argument in zip(wanted.arguments, arguments, strict=True)}
             for part in distinct(a for t in wanted.arguments for a in _summed(t)):
-                self._once(self.addends, (known.get(part.mark) or self.rows.column(part, "x"), reach))
+                column = known.get(part.mark) or self.rows.known.get(("double", part.mark))
+                self._once(self.addends, (column or self.rows.column(part, "x"), reach))
             for term, argument in zip(wanted.arguments, arguments, strict=True):
                 if _may_cancel(term):
                     self._once(self.addends, (argument, reach))
@@ -238,6 +245,8 @@ def plan_of(
     """Return what a stage asks for and what must hold of its groups. ``filled`` tells what is never NULL."""
     plan = Plan(cells=[Cell()], rounding=rounding, filled=filled, same=same)
     plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
+    for argument in (t for w in collector.wanted if w.kind is AggregateClass.MOMENT for t in w.arguments):
+        plan.rows.column(summable(argument), "x")  # first, so that parts of others find the same number there
     for wanted in collector.wanted:
         plan.add(wanted, units=units)
     if units:
@@ -252,19 +261,60 @@ def _cte(alias: str, query: exp.Expression) -> exp.CTE:
 def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds) -> exp.Expression:
     """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``."""
     keys, units = plan.keys, behind.kinds
-    ctes = [
-        *behind.sources(plan.rows, keys),
-        _cte(MAIN, grouped(SOURCE, keys, [named(a, f"a{i}") for i, a in enumerate(plan.main)])),
-    ]
+    carrier, made = _carried(plan, behind)
+    rest = [named(a, f"a{i}") for i, a in enumerate(plan.main) if i not in made]
+    ctes = [*behind.sources(plan.rows, keys)]
+    ctes += [_cte(MAIN, grouped(SOURCE, keys, rest))] if rest or not carrier else []
     for unit in (*units, *behind.gone):
-        asked = plan if unit in units else plan.counted()
-        ctes.append(_cte(f"{PER}{unit}", guards.parts(asked, keys, unit, behind.source_of(unit))))
-        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(asked, keys, unit, thresholds)))
+        asked, is_sure = plan if unit in units else plan.counted(), unit in behind.sure
+        wholes = [whole if i in made else None for i, whole in enumerate(plan.wholes)]
+        kept = guards.Kept((), is_sure, is_carrier=False)
+        if unit == carrier:
+            kept = partials.kept_of(wholes, is_sure=is_sure)
+        results = partials.written(wholes, plan.cells, kept) if unit == carrier else []
+        ctes.append(_cte(f"{PER}{unit}", guards.parts(asked, keys, unit, behind.source_of(unit), kept=kept)))
+        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(asked, keys, unit, thresholds, kept=kept, wholes=results)))
     lists = frozenset(f"u{i}" for i in behind.many)
     ctes += [
         _cte(f"{STEPS}{i}", guards.steps(plan, i, keys, units, lists)) for i in range(len(plan.steps) if units else 0)
     ]
-    return exp.Select(**_final(collector, plan, units, behind.gone, thresholds), with_=exp.With(expressions=ctes))
+    base = MAIN if rest or not carrier else f"{GUARD}{carrier}"
+    found = _Found(base, _places(plan, made, carrier), carrier if keys and carrier not in behind.sure else "")
+    select = exp.Select(**_final(collector, plan, behind, thresholds, found))
+    select.set("with_", exp.With(expressions=ctes))
+    return select
+
+
+def _carried(plan: Plan, behind: Behind) -> tuple[str, dict[int, partials.Whole]]:
+    """Return the kind of unit of whose parts results are made, and which results these are."""
+    whole_rows = [unit for unit in behind.kinds if behind.source_of(unit) == SOURCE]
+    counted = {int(unit[1:]) for unit in whole_rows}
+    made = {
+        i: whole
+        for i, whole in enumerate(plan.wholes)
+        if whole is not None and (whole.function != "units" or whole.unit in counted)
+    }
+    sure = [unit for unit in whole_rows if unit in behind.sure]
+    return ((sure or whole_rows)[0], made) if whole_rows and (made or not plan.main) else ("", {})
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where every group of a stage stands, the results that are not in ``main``, and the unit that groups may lack."""
+
+    base: str
+    places: dict[int, exp.Expression]
+    lacking: str
+
+
+def _places(plan: Plan, made: dict[int, partials.Whole], carrier: str) -> dict[int, exp.Expression]:
+    """Write from where the results are taken that are made of units' parts."""
+    places = {i: name(f"a{i}", f"{GUARD}{carrier}") for i in made}
+    for i, whole in made.items():
+        if whole.function == "units":
+            count = name(f"n{plan.cells.index(whole.reach)}", f"{GUARD}u{whole.unit}")
+            places[i] = fn("coalesce", count, exp.Literal.number(0))
+    return places
 
 
 def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ...], int]:
@@ -353,34 +403,34 @@ def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression
 
 
 def _final(
-    collector: Collector, plan: Plan, units: list[str], gone: list[str], thresholds: Thresholds
-) -> dict[str, Any]:
-    keys = plan.keys
-    items = [named(name(key, MAIN), f"c{i}") for i, key in enumerate(keys)]
+    collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds, found: _Found
+) -> dict[str, Any]:  # fmt: skip
+    keys, units, gone, base = plan.keys, behind.kinds, behind.gone, found.base
+    items = [named(name(key, base), f"c{i}") for i, key in enumerate(keys)]
     for i, wanted in enumerate(collector.wanted):
-        node = name(f"a{i}", MAIN)
+        node = found.places.get(i) or name(f"a{i}", MAIN)
         if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
             node = _rounded(node, wanted.arguments[0].data_type)
         items.append(named(node, f"c{len(keys) + i}"))
-    tests = [test for unit in units for test in guards.tests(plan, unit, thresholds)]
-    tests += [test for unit in gone for test in guards.tests(plan.counted(), unit, thresholds)]
+    tests = [test for unit in units for test in guards.tests(plan, unit, thresholds, may_lack=unit == found.lacking)]
+    tests += [test for unit in gone for test in guards.tests(plan.counted(), unit, thresholds, may_lack=False)]
     steps = [f"{STEPS}{i}" for i in range(len(plan.steps) if units else 0)]
     tests += guards.step_tests(plan, thresholds) if units else []
     joins: list[exp.Expression] = []
-    for table in (*(f"{GUARD}{unit}" for unit in (*units, *gone)), *steps):
-        same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, MAIN), expression=name(key, table)) for key in keys]
+    for table in (*(f"{GUARD}{unit}" for unit in (*units, *gone) if f"{GUARD}{unit}" != base), *steps):
+        same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, base), expression=name(key, table)) for key in keys]
         joins.append(exp.Join(this=exp.Table(this=quoted(table)), side="LEFT", on=conjunction(same)))
     passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units or gone else exp.Boolean(this=True)
     counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units or gone]
     fewest = fn("least", *counts) if counts else exp.Null()
-    below = [
-        exp.LT(this=name(f"low{j}", f"{GUARD}{u}"), expression=exp.Literal.number(0))
-        for u in units
-        for j in range(len(plan.addends))
-    ]
-    negative = fn("coalesce", fn("greatest", *below), exp.Boolean(this=False)) if below else exp.Boolean(this=False)
+    lowest = [name(f"low{j}", f"{GUARD}{u}") for u in units for j in range(len(plan.addends))]
+    least = fn("least", *lowest) if len(lowest) > 1 else lowest[0] if lowest else None
+    is_below = exp.LT(this=least, expression=exp.Literal.number(0)) if least is not None else None
+    negative: exp.Expression = exp.Boolean(this=False)
+    if is_below is not None:
+        negative = fn("coalesce", is_below, negative)
     items += [named(passes, "passes"), named(fewest, "units"), named(negative, "negative")]
-    return {"expressions": items, "from_": exp.From(this=exp.Table(this=quoted(MAIN))), "joins": joins or None}
+    return {"expressions": items, "from_": exp.From(this=exp.Table(this=quoted(base))), "joins": joins or None}
 
 
 def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
