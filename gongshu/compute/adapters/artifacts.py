@@ -75,15 +75,16 @@ class ArtifactReader:
             return None if found is None else bytes(found)
 
     def values(self, key: bytes) -> tuple[bytes, ...]:
-        """Return every record under the key hash ``key``, in order."""
-        found: list[bytes] = []
+        """Return every record under the key hash ``key``, in order; one record takes the same look-ups as none."""
         with self._environment.begin() as tx:
-            for ordinal in range(RECORDS_PER_KEY_MAX):
+            first = tx.get(key + b"\0")
+            found = [first or b""]
+            for ordinal in range(1, RECORDS_PER_KEY_MAX):
                 value = tx.get(key + bytes((ordinal,)))
                 if value is None:
                     break
-                found.append(bytes(value))
-        return tuple(found)
+                found.append(value)
+        return tuple(found) if first is not None else ()
 
     def close(self) -> None:
         """Close the file."""

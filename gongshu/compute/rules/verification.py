@@ -234,18 +234,24 @@ def header_of(definition: VerificationDefinition, salt: bytes) -> tuple[bytes, b
 
 
 def compare_records(records: tuple[bytes, ...], given: tuple[bytes | None, ...]) -> ResultCode:
-    """Return match when one record agrees with every field given, mismatch when none does. Time does not depend on where."""
-    if not records:
-        return ResultCode.NO_RECORD
-    matches = False
-    for record in records:
+    """Return match when one record agrees with every field given, mismatch when none does, no record when there is none.
+
+    Takes the same steps wherever records differ, and whether there is one or none: then one of zeros is compared.
+    """
+    matches, zeros = False, (bytes(HASH_BYTES * len(given)),)
+    for record in records or zeros:
         agrees = True
         for position, wanted in enumerate(given):
             stored = record[position * HASH_BYTES : (position + 1) * HASH_BYTES]
-            same = hmac.compare_digest(stored, wanted if wanted is not None else stored)
-            agrees = agrees and same
-        matches = matches or agrees
-    return ResultCode.MATCH if matches else ResultCode.MISMATCH
+            agrees &= hmac.compare_digest(stored, wanted if wanted is not None else stored)
+        matches |= agrees
+    return _COMPARED[bool(records), matches]
+
+
+_COMPARED = {
+    (True, True): ResultCode.MATCH, (True, False): ResultCode.MISMATCH,
+    (False, True): ResultCode.NO_RECORD, (False, False): ResultCode.NO_RECORD,
+}  # fmt: skip
 
 
 def missing_fields(definition: VerificationDefinition, texts: dict[str, str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from gongshu.metering.types import StoredRecord, UsageRecord
+from gongshu.metering.types import ANSWERED, StoredRecord, UsageRecord
 
 FRAME_PAYLOAD_MAX = 8192
 _HEAD = Struct("<II")
@@ -91,14 +91,21 @@ def header_of(data: bytes | memoryview) -> SegmentHeader | None:
     return header if header.format == FORMAT else None
 
 
+_LONGEST = max(len(result.value) for result in ANSWERED)
+_PADDING = {result: b"\xc0" * (_LONGEST - len(result.value)) for result in ANSWERED}
+
+
 def pack_record(record: StoredRecord) -> bytes:
-    """Return the payload of ``record``."""
-    return _encode_record(record)
+    """Return the payload of ``record``: as long for each result, for receipts tell where records lie, and so how long they are.
+
+    After the record come as many nils (``c0``) as its result is shorter than the longest. No record ends with that byte.
+    """
+    return _encode_record(record) + _PADDING.get(record.result, b"")
 
 
 def unpack_stored(payload: bytes | memoryview) -> StoredRecord:
     """Return the stored record in ``payload``; ``msgspec.DecodeError`` when it is none."""
-    return _decode_record(payload)
+    return _decode_record(bytes(payload).rstrip(b"\xc0"))
 
 
 def as_record(stored: StoredRecord, position: str) -> UsageRecord:
