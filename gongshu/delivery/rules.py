@@ -20,6 +20,9 @@ KEYS_PER_CONTRACT_MAX = 20
 FIELD_CHARS_MAX = 200
 BODY_BYTES_MAX = 16 * 1024
 BATCH_ITEMS_MAX, BATCH_BYTES_MAX = 1_000, 1 << 20
+BULK_ITEMS_MAX, BULK_BYTES_MAX = 100_000, 32 << 20
+BULK_TASKS_MAX = 4
+BULK_KEPT = timedelta(hours=24)
 CLOCK_SKEW_MAX = timedelta(seconds=60)
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
@@ -127,6 +130,22 @@ BATCH_ID_TWICE = rule(
     "batch-id-twice", Kind.INVALID, zh="同一批中有重复的编号。", en="An id stands twice in one batch.",
     fix_zh="请为每一项使用不同的编号。", fix_en="Give each item an id of its own.",
 )  # fmt: skip
+BULK_UNKNOWN = rule(
+    "bulk-unknown", Kind.NOT_FOUND, zh="没有这个批量任务，或其结果已过保存期限。",
+    en="There is no such bulk task, or its results are kept no longer.",
+    fix_zh="请核对任务编号，并使用创建任务的合约的密钥。", fix_en="Check its id, and use a key of the contract that it was made under.",
+)  # fmt: skip
+BULK_TOO_MANY = rule(
+    "bulk-too-many", Kind.LIMIT_EXCEEDED, zh="该合约已有 {limit} 个未完成的批量任务。",
+    en="The contract has {limit} bulk tasks under way.",
+    fix_zh="请等待其中一个完成，或删除它。", fix_en="Wait for one of them to end, or delete it.",
+)  # fmt: skip
+BULK_DAMAGED = rule(
+    "bulk-damaged", Kind.INTERNAL, zh="批量任务的文件已损坏，剩余各项未查询，也未计费。",
+    en="The files of the bulk task are damaged; the items left were not asked and are not charged.",
+    fix_zh="请以新的请求编号重新提交剩余各项，并告知平台。",
+    fix_en="Send the items that are left with a new request id, and tell the platform.",
+)  # fmt: skip
 CALL_FIELD_MISSING = rule(
     "call-field-missing", Kind.INVALID, zh="缺少必填字段 {field}。", en="The field {field} is required.",
     fix_zh="请补充该字段。", fix_en="Add the field.",
@@ -163,6 +182,15 @@ SNAPSHOT_DAMAGED = rule(
 PRODUCT_UNAVAILABLE = rule(
     "product-unavailable", Kind.UNAVAILABLE, zh="该产品的文件暂不可用。", en="The product's file is not available now.",
     fix_zh="请稍后重试；持续出现请联系平台。", fix_en="Try again later; tell the platform if it goes on.",
+)  # fmt: skip
+COPY_UNKNOWN = rule(
+    "copy-unknown", Kind.NOT_FOUND, zh="该文件的行不在本机构任何已出域的数据包中。",
+    en="The rows of this file stand in none of the released tables that you deliver.",
+    fix_zh="请核对文件；若各列都被改写，则无法比对。", fix_en="Check the file; where every column was rewritten, nothing can be compared.",
+)  # fmt: skip
+COPY_FORMAT_UNKNOWN = rule(
+    "copy-format-unknown", Kind.INVALID, zh="只能追查 CSV、Parquet、Excel 文件。", en="Copies are traced in CSV, Parquet and Excel.",
+    fix_zh="请另存为 CSV，保持各行的先后次序。", fix_en="Save it as CSV, rows in the order in which they stand.",
 )  # fmt: skip
 FORMAT_UNKNOWN = rule(
     "format-unknown", Kind.INVALID, zh="没有这种文件格式。", en="There is no such format.",
@@ -215,6 +243,7 @@ NDI_CODES: dict[str, int] = {
     "request-id-missing": 11005, "purpose-missing": 11005,
     "signature-invalid": 12001, "signature-stale": 12001, "nonce-repeated": 12001, "signature-needed": 12001,
     "address-not-agreed": 12001, "certificate-not-agreed": 12001, "outside-hours": 12001, "fields-not-agreed": 12001,
+    "bulk-unknown": 12005, "bulk-too-many": 12010, "bulk-damaged": 13000,
     "batch-invalid": 11003, "batch-size": 11004, "batch-id-twice": 11003,
     "key-missing": 12001, "key-unknown": 12001, "purpose-not-agreed": 12001, "contract-not-yet": 12001,
     "contract-expired": 12002, "contract-stopped": 12002, "grant-ended": 12002,

@@ -143,6 +143,13 @@ def _complete(
     return Permitted(given)
 
 
+def kinds_of_release(site: Site, actor: Actor, release_id: ReleaseId) -> tuple[ProductKind, ...]:
+    """Return the kinds that a release can become, the usual one first."""
+    release = egress.get_release(site, actor, release_id)
+    with site.db.reading() as tx:
+        return rules.kinds_of(compute.job_in(tx, JobId(release.job.id)).plan.kind, release.files)
+
+
 def product_in(tx: Transaction, product_id: ProductId) -> ProductVersion:
     """Return a product; refused with ``not-found`` when there is none."""
     return store.PRODUCTS.get(tx, product_id)
@@ -392,6 +399,17 @@ def contracts_in(tx: Transaction) -> tuple[Contract, ...]:
 def contracts_of_in(tx: Transaction, operator: PartyId) -> tuple[Contract, ...]:
     """Return the operator's contracts that are or were performed, oldest first."""
     return tuple(contract for contract in contracts_in(tx) if contract.terms.operator == operator)
+
+
+def tables_of_in(tx: Transaction, operator: PartyId | None) -> tuple[ProductVersion, ...]:
+    """Return every data package that was ever defined, of one operator or (``None``) of all; also those that were stopped."""
+    own = {} if operator is None else {"operator": operator}
+    return tuple(product for product in store.PRODUCTS.all(tx, **own) if product.kind is ProductKind.TABLE)
+
+
+def buyers_of_in(tx: Transaction, product_id: ProductId) -> tuple[ContractId, ...]:
+    """Return the contracts under which a product was or is delivered."""
+    return tuple(contract.id for contract in contracts_in(tx) if contract.terms.product_id == product_id)
 
 
 def servable_in(tx: Transaction, site: Site, contract: Contract) -> Decision[Contract]:

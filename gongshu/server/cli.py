@@ -121,6 +121,13 @@ def _budget(settings: Settings, args: argparse.Namespace) -> int:
     return compute_cli.show_budget(open_site(settings), args.entitlement, as_json=args.json)
 
 
+def _copy_trace(settings: Settings, args: argparse.Namespace) -> int:
+    from gongshu.access.types import SYSTEM  # noqa: PLC0415
+    from gongshu.delivery import cli as delivery_cli  # noqa: PLC0415
+
+    return delivery_cli.trace(open_site(settings), SYSTEM, args.file, as_json=args.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gongshu",
@@ -180,6 +187,11 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("entitlement", help="id of the entitlement 使用资格编号")
     budget.add_argument("--json", action="store_true", help="print one JSON object 输出 JSON")
     gateway_commands(commands)
+    copy = commands.add_parser("copy", help="copies of data packages 数据包副本").add_subparsers(dest="part", required=True)
+    traced = copy.add_parser("trace", help="whose copy a leaked file is 泄露的文件属于哪份合约")
+    traced.add_argument("file", type=Path, help="the file: CSV, Parquet or Excel")
+    traced.add_argument("--json", action="store_true", help="print one JSON object")
+    traced.set_defaults(run=_copy_trace)
     joint_commands(commands)
     python_commands(commands)
     return parser

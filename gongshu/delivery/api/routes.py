@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
 
 from gongshu.access.types import Actor, Permission
-from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.ids import ContractId, KeyId, ProductId
 from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.delivery import service
 from gongshu.delivery.types import ApiKey, KeyKind
+from gongshu.egress.types import CopyEvidence
 from gongshu.metering.types import UsageRecord
 
 router = APIRouter(tags=["delivery"])
@@ -89,3 +90,25 @@ def revoke_key(site: SiteOf, actor: ActorOf, key_id: KeyId) -> KeyView:
 def list_calls(site: SiteOf, actor: ActorOf, contract_id: ContractId, page: PageOf) -> Page[UsageRecord]:
     """List the calls under a contract, newest first, refused ones included."""
     return service.list_calls(site, actor, contract_id, page)
+
+
+@dataclass(frozen=True)
+class CopyTraceView:
+    """Whose copy a file is. ``named`` is empty when the evidence is too weak to name anybody."""
+
+    product: ProductId
+    rows_in_file: int
+    rows_found: int
+    named: str
+    evidence: tuple[CopyEvidence, ...]
+    zeros_min: int
+
+
+@router.post("/copies/trace", openapi_extra=needs(Permission.OPERATE_PRODUCT_WRITE))
+def trace_copy(site: SiteOf, actor: ActorOf, file: Annotated[UploadFile, File()]) -> CopyTraceView:
+    """Say whose copy of a data package a file is, with the bound of being wrong. The file is not kept."""
+    found = service.trace_upload(site, actor, file.filename or "", file.file)
+    named = found.named.contract if found.named else ""
+    return CopyTraceView(
+        found.product, found.rows_in_file, found.rows_found, named, found.evidence[:20], found.zeros_min
+    )

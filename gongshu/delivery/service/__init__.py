@@ -1,16 +1,20 @@
 """What delivery offers: keys, the policy snapshot, and the gateway that serves from it."""
 
 from gongshu.delivery.rules import (
+    ACTION_OF_KIND,
     ACTIONS,
     BATCH_BYTES_MAX,
     BODY_BYTES_MAX,
     BODY_TOO_LONG,
+    BULK_BYTES_MAX,
     FILE_ACTIONS,
     GATEWAY_BUSY,
     GATEWAY_ROUTE_UNKNOWN,
     NDI_OK,
+    inputs_of,
     ndi_code,
 )
+from gongshu.delivery.service.batches import item_line
 from gongshu.delivery.service.copying import DeliveredFile
 from gongshu.delivery.service.keys import (
     contracts_with_keys,
@@ -20,6 +24,7 @@ from gongshu.delivery.service.keys import (
     revoke_key,
     stop_under_in,
 )
+from gongshu.delivery.service.leaks import trace_copy, trace_upload
 from gongshu.delivery.service.measures import CONTENT_TYPE as METRICS_TYPE
 from gongshu.delivery.service.serving import Gateway
 from gongshu.delivery.service.snapshots import publish_snapshot
@@ -27,9 +32,11 @@ from gongshu.delivery.service.traces import TracesMissing, open_tracing
 
 __all__ = [
     "ACTIONS",
+    "ACTION_OF_KIND",
     "BATCH_BYTES_MAX",
     "BODY_BYTES_MAX",
     "BODY_TOO_LONG",
+    "BULK_BYTES_MAX",
     "FILE_ACTIONS",
     "GATEWAY_BUSY",
     "GATEWAY_ROUTE_UNKNOWN",
@@ -40,6 +47,8 @@ __all__ = [
     "TracesMissing",
     "contracts_with_keys",
     "create_key",
+    "inputs_of",
+    "item_line",
     "list_calls",
     "list_keys",
     "ndi_code",
@@ -47,4 +56,6 @@ __all__ = [
     "publish_snapshot",
     "revoke_key",
     "stop_under_in",
+    "trace_copy",
+    "trace_upload",
 ]

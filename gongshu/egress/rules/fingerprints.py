@@ -30,11 +30,6 @@ COPY_UNREADABLE = rule(
     fix_zh="请另存为 UTF-8 编码的 CSV 后重试，并保持各行的先后次序。",
     fix_en="Save it as CSV in UTF-8, rows in the order in which they stand, and try again.",
 )  # fmt: skip
-COPY_UNKNOWN = rule(
-    "copy-unknown", Kind.NOT_FOUND, zh="该文件的行不在本机构任何已出域的数据包中。",
-    en="The rows of this file stand in none of the released tables that you deliver.",
-    fix_zh="请核对文件；若各列都被改写，则无法比对。", fix_en="Check the file; where every column was rewritten, nothing can be compared.",
-)  # fmt: skip
 
 
 def mark_of(secret: bytes, artifact_sha256: str, contract: ContractId) -> CopyMark:
