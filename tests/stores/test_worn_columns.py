@@ -6,28 +6,33 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from gongshu.compute.adapters import folders, projections
+from gongshu.compute.adapters import folders, projections, worn
 from gongshu.policies import service as policies
 from gongshu.policies.service import Texts
 from gongshu.policies.types import Mask, MaskKind
 
-ROWS = 150_000
+MANY_ROWS, ROWS = 140_000, 3_000
 TEXT = 'CAST("data"."code" AS VARCHAR)'
 PSEUDONYM, HASHED = Mask(MaskKind.PSEUDONYM, "aes"), Mask(MaskKind.KEYED_HASH)
 SECRET = b"s" * 32
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    """Two files of different size, with NULL, in several groups of rows."""
-    folder = tmp_path_factory.mktemp("home") / "data" / "people" / "v1"
+def sources_in(home: Path, rows: int) -> tuple[Path, ...]:
+    """Write a version of two files of different size, with NULL, in several groups of rows."""
+    folder = home / "data" / "people" / "v1"
     folder.mkdir(parents=True)
     made = "SELECT i, CASE WHEN i % 7 <> 0 THEN lpad(CAST(hash(i) % 99999999 AS VARCHAR), CAST(8 + i % 3 AS INTEGER), '0') END AS code"
     paths = (folder / "part-0001.parquet", folder / "part-0002.parquet")
-    for path, rows in zip(paths, ("range(20)", f"range(20, {ROWS})"), strict=True):
+    for path, span in zip(paths, ("range(20)", f"range(20, {rows})"), strict=True):
         with duckdb.connect() as engine:
-            engine.sql(f"{made} FROM {rows} AS t(i)").write_parquet(str(path), row_group_size=10_000)
+            engine.sql(f"{made} FROM {span} AS t(i)").write_parquet(str(path), row_group_size=10_000)
     return paths
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> tuple[Path, ...]:
+    """Give a small version."""
+    return sources_in(tmp_path / "home", ROWS)
 
 
 def recipe(sources: tuple[Path, ...], secret: bytes = SECRET, condition: str = "") -> projections.Recipe:
@@ -54,9 +59,14 @@ def shelf_of(sources: tuple[Path, ...]) -> Path:
 
 
 @pytest.mark.parametrize("condition", ["", '"data"."i" % 1000 BETWEEN 3 AND 8 AND "data"."code" IS NOT NULL'])
-def test_each_row_wears_the_mask_of_its_own_value(sources: tuple[Path, ...], tmp_path: Path, condition: str) -> None:
+def test_each_row_wears_the_mask_of_its_own_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, condition: str
+) -> None:
+    monkeypatch.setattr(worn, "BATCHES_PER_FILE", 1)
+    sources = sources_in(tmp_path / "home", MANY_ROWS)
     rows = written(recipe(sources, condition=condition), tmp_path / "out.parquet")
-    kept = [i for i in range(ROWS) if not condition or (3 <= i % 1000 <= 8 and i % 7)]
+    assert all(len(list(folder.glob("*.parquet"))) > 1 for folder in shelf_of(sources).iterdir())
+    kept = [i for i in range(MANY_ROWS) if not condition or (3 <= i % 1000 <= 8 and i % 7)]
     assert [row[0] for row in rows] == kept
     codes = Texts.of([str(row[1]) if row[1] is not None else None for row in rows])
     assert [row[2] for row in rows] == policies.wear(PSEUDONYM, SECRET, codes).values()
