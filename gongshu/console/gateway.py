@@ -26,20 +26,25 @@ class Answer:
     code: str
     what: dict[str, str]
     fix: dict[str, str]
+    content: dict[str, Any]
 
 
-def call(address: str, product: str, *, secret: str, purpose: str, request_id: str, fields: dict[str, str]) -> Answer:
+def call(
+    address: str, product: str, action: str, *, secret: str, purpose: str, request_id: str, fields: dict[str, str],
+    consent: str = "",
+) -> Answer:  # fmt: skip
     """Make one call; refused with ``gateway-unreachable`` when nothing answers."""
     headers = {"Authorization": f"Bearer {secret}", "X-Purpose": purpose, "X-Request-Id": request_id}
-    url = f"{address}/v1/products/{product}/verify"
+    headers |= {"X-Consent": consent} if consent else {}
+    url = f"{address}/v1/products/{product}/{action}"
     try:
         response = httpx.post(url, json=fields, headers=headers, timeout=GATEWAY_SECONDS_MAX)
         body = response.json()
     except (httpx.HTTPError, ValueError) as error:
         raise Refused((GATEWAY_UNREACHABLE.because(),)) from error
     first = (body.get("reasons") or [{}])[0]
-    code = body.get("code", "")
+    code, content = body.get("code", ""), body.get("content")
     return Answer(
         response.status_code, str(body.get("result", "")), body.get("receipt") or {}, str(code),
-        first.get("what", {}), first.get("fix", {}),
+        first.get("what", {}), first.get("fix", {}), content if isinstance(content, dict) else {},
     )  # fmt: skip

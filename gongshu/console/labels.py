@@ -10,6 +10,7 @@ from gongshu.audit.types import Outcome
 from gongshu.billing.types import DisputeStatus, LineKind, ShareKind
 from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
 from gongshu.compute.types import Engine, JobKind, JobStatus, JointKind, JointLearners, JointStatus
+from gongshu.consents.types import ConsentStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.grants.types import (
     AgreementStatus,
@@ -167,6 +168,7 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (Engine.SPARK, word("engine", "Spark cluster")),
     (JobKind.SQL, word("job kind", "Governed SQL")),
     (JobKind.VERIFICATION, word("job kind", "Verification")),
+    (JobKind.LOOKUP, word("job kind", "Tag look-up")),
     (JobKind.PYTHON, word("job kind", "Python program")),
     (JobKind.JOINT, word("job kind", "Joint computing")),
     (JointKind.INTERSECTION, word("joint kind", "Intersection")),
@@ -211,6 +213,8 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (OrderStatus.PLACED, word("order", "Placed")),
     (OrderStatus.CONTRACTED, word("order", "Contracted")),
     (OrderStatus.DECLINED, word("order", "Declined")),
+    (ConsentStatus.GIVEN, word("consent", "In force")),
+    (ConsentStatus.WITHDRAWN, word("consent", "Withdrawn")),
     (ContractStatus.NEGOTIATING, word("contract", "Awaiting the operator's signature")),
     (ContractStatus.SIGNED_BY_OPERATOR, word("contract", "Awaiting the consumer's signature")),
     (ContractStatus.PERFORMING, word("contract", "Performing")),

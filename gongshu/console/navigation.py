@@ -156,6 +156,7 @@ GROUPS: tuple[Group, ...] = (
                 R.IMPLEMENTING_AGENCY,
                 R.AUDITOR,
             ),
+            _place(word("menu", "Consents"), "/consents", "user-check", R.OPERATOR, R.CONSUMER, R.AUDITOR),
             _place(
                 word("menu", "Statements"),
                 "/statements",
@@ -187,6 +188,7 @@ GROUPS: tuple[Group, ...] = (
         (
             _place(word("menu", "Portal"), "/portal", "building-community", *_EVERYBODY),
             _place(word("menu", "Verify a registration"), "/portal/verify", "zoom-check", *_EVERYBODY),
+            _place(word("menu", "My consent"), "/portal/consent", "user-check", *_EVERYBODY),
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from gongshu.console.pages.consents import router as consents
 from gongshu.console.pages.contracts import router as contracts
 from gongshu.console.pages.door import router as door
 from gongshu.console.pages.egress import router as egress
@@ -10,6 +11,7 @@ from gongshu.console.pages.grants import router as grants
 from gongshu.console.pages.home import router as home
 from gongshu.console.pages.jobs import router as jobs
 from gongshu.console.pages.joint import router as joint
+from gongshu.console.pages.lookups import router as lookups
 from gongshu.console.pages.market import router as market
 from gongshu.console.pages.oversight import router as oversight
 from gongshu.console.pages.plans import router as plans
@@ -23,7 +25,7 @@ from gongshu.console.pages.statements import router as statements
 
 router = APIRouter()
 for part in (
-    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, programs, joint, jobs, egress, market,
-    contracts, statements, oversight, platform,
+    home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, lookups, programs, joint, jobs,
+    egress, market, contracts, consents, statements, oversight, platform,
 ):  # fmt: skip
     router.include_router(part)

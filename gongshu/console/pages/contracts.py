@@ -11,6 +11,7 @@ from gongshu.access.types import Permission
 from gongshu.base.ids import ContractId, KeyId
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.billing import service as billing
+from gongshu.consents import service as consents
 from gongshu.console import gateway
 from gongshu.console.forms import Filled
 from gongshu.console.labels import label_of
@@ -64,9 +65,11 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
     is_side = actor.party in {terms.operator, terms.consumer}
     sees_calls = was_performed and (is_side or access.may(actor, Permission.AUDIT_TRACE_READ))
     may_bill = access.may(actor, Permission.READ_BILLING_VIEW)
+    product = products.get_product(site, actor, terms.product_id)
     may_hold_keys = access.may(actor, Permission.CONSUME_KEY_CREATE)
     return page(
-        request, "contract.html", contract=contract, product=products.get_product(site, actor, terms.product_id),
+        request, "contract.html", contract=contract, product=product, needs_consent=consents.needs_consent(product),
+        inputs=delivery.inputs_of(product.kind, product.definition),
         way=contract_way(contract, translate(request)), next_signer=signers.get(contract.status), tier_rows=tier_rows,
         keys=delivery.list_keys(site, actor, contract_id, EVERY).rows if may_hold_keys else (),
         usage=_usage(request, contract) if was_performed else None,
@@ -116,10 +119,12 @@ def try_call(request: Request, contract_id: ContractId, form: Filled) -> Respons
     access.require(actor, Permission.CONSUME_KEY_CREATE)
     contract = products.get_contract(site, actor, contract_id)
     key, purpose = form.text("key"), form.text("purpose")
+    consent = form.text("consent", is_required=False)
     given = {name: form.text(f"field-{name}", is_required=False) for name in form.names("field-")}
     form.check()
+    product = products.get_product(site, actor, contract.terms.product_id)
     answer = gateway.call(
-        gateway_of(request), contract.terms.product_id, secret=key, purpose=purpose,
+        gateway_of(request), product.id, delivery.ACTION_OF_KIND[product.kind], consent=consent, secret=key, purpose=purpose,
         request_id=f"console-{secrets.token_hex(8)}", fields={name: value for name, value in given.items() if value},
     )  # fmt: skip
     return page(

@@ -10,6 +10,7 @@ from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.egress import service as egress
 from gongshu.egress.types import CheckVerdict, OutputStatus, Preview, ReviewKind
+from gongshu.products import service as products
 
 router = APIRouter()
 
@@ -86,4 +87,8 @@ def list_releases(request: Request, after: str = "") -> Response:
 @router.get("/releases/{release_id}")
 def show_release(request: Request, release_id: ReleaseId) -> Response:
     """Show a release, and to the operator the form that makes a product of it."""
-    return page(request, "release.html", release=egress.get_release(site_of(request), actor_of(request), release_id))
+    site, actor = site_of(request), actor_of(request)
+    return page(
+        request, "release.html", release=egress.get_release(site, actor, release_id),
+        kinds=products.kinds_of_release(site, actor, release_id),
+    )  # fmt: skip

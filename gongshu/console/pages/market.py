@@ -10,12 +10,13 @@ from gongshu.base.days import Period, local_day, start_of_day
 from gongshu.base.ids import ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
+from gongshu.consents import service as consents
 from gongshu.console.forms import Filled, Form, read_hours
 from gongshu.console.pictures import tier_rows
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.policies.types import UsagePolicy
 from gongshu.products import service as products
-from gongshu.products.types import ListingStatus, Pack, PriceStage, Pricing, TierMethod
+from gongshu.products.types import ListingStatus, Pack, PriceStage, Pricing, ProductKind, TierMethod
 
 router = APIRouter()
 
@@ -34,10 +35,10 @@ def list_products(request: Request, after: str = "") -> Response:
 def define_product(request: Request, form: Filled) -> Response:
     """Make a product of a release."""
     release = ReleaseId(form.text("release"))
-    title, summary = form.text("title"), form.text("summary")
+    title, summary, kind = form.text("title"), form.text("summary"), form.choice("kind", ProductKind)
     form.check()
     made = products.define_product(
-        site_of(request), actor_of(request), release_id=release, title=title, summary=summary
+        site_of(request), actor_of(request), release_id=release, title=title, summary=summary, kind=kind
     )
     return done(request, f"/products/{made.id}", "The product is defined. List it to offer it on the market.")
 
@@ -52,7 +53,7 @@ def show_product(request: Request, product_id: ProductId) -> Response:
     return page(
         request, "product.html", product=product, listings=listings, tier_rows=tier_rows, tiers_shown=TIERS_SHOWN,
         is_listed=any(listing.status is ListingStatus.LISTED for listing in listings), methods=tuple(TierMethod),
-        stages_shown=STAGES_SHOWN, packs_shown=PACKS_SHOWN,
+        stages_shown=STAGES_SHOWN, packs_shown=PACKS_SHOWN, needs_consent=consents.needs_consent(product),
     )  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def show_listing(request: Request, listing_id: ListingId) -> Response:
     today = site.today()
     return page(
         request, "listing.html", listing=listing, product=product, tier_rows=tier_rows, start=today,
-        end=today + timedelta(days=TERM_DAYS_DRAFT),
+        end=today + timedelta(days=TERM_DAYS_DRAFT), needs_consent=consents.needs_consent(product),
     )  # fmt: skip
 
 
