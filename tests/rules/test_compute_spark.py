@@ -10,10 +10,11 @@ from gongshu.base.decisions import Denied, Permitted
 from gongshu.compute.adapters.spark_client import RefusedError, scanned_by
 from gongshu.compute.rules import decide_query
 from gongshu.compute.rules.engines import Available, Sizes, decide_engine, queries_of_engines
-from gongshu.compute.rules.spark import SPARK_OPERATORS, decide_spark
+from gongshu.compute.rules.spark import SPARK_OPERATORS, beside, decide_spark, measurements
 from gongshu.compute.rules.spark.steps import STEP
-from gongshu.compute.types import Engine, GovernedQuery, Price, Stage
-from tests.governed import RELATIONS, THRESHOLDS, permitted
+from gongshu.compute.types import Engine, GovernedQuery, Stage
+from gongshu.policies.types import Clamp, ContributionBounds, Noise, NoiseMechanism, Protection
+from tests.governed import PEOPLE, RELATIONS, THRESHOLDS, permitted
 from tests.rules.test_compute_gate import ACCEPTED
 
 KNOWN = frozenset({
@@ -169,10 +170,36 @@ def test_a_statement_without_a_form_in_spark_is_refused_there_and_runs_here_when
     assert decide_engine(None, query, RELATIONS, LARGE, EVERYTHING) == Permitted((Engine.DUCKDB, query))
 
 
-def test_noise_is_drawn_beside_duckdb_alone() -> None:
-    query = replace(permitted(COUNTED), price=Price(1_000, 1, 1))
+NOISY = replace(THRESHOLDS, protection=Protection(
+    ContributionBounds(2, 3),
+    noise=Noise(NoiseMechanism.LAPLACE, 500, 1000, 10_000, 10_000, (Clamp(PEOPLE.resource, "total_int", 0, 100),)),
+))  # fmt: skip
+
+
+def test_with_noise_spark_measures_and_the_rest_is_run_here() -> None:
+    sql = "SELECT n, count(*) AS m FROM (SELECT group_text, count(*) AS n, sum(total_int) AS s FROM people GROUP BY group_text) GROUP BY n"
+    query = decide_query(RELATIONS, NOISY, sql).value_or_raise()
+    decision = decide_engine(Engine.SPARK, query, RELATIONS, SMALL, EVERYTHING)
+    assert isinstance(decision, Permitted)
+    engine, written = decision.value
+    assert (engine, written.sql, written.price) == (Engine.SPARK, query.sql, query.price)
+    for before, after in zip(query.stages, written.stages, strict=True):
+        assert (before.name, before.noise) == (after.name, after.noise)
+        assert ("`" in after.sql) is (before.noise is not None)
+    (asked,) = measurements(written)
+    assert [p.relation for p in asked.projections] == ["people"]
+    rest = beside(query, ("c0",))
+    assert rest.projections == ()
+    assert rest.stages[0].sql == 'SELECT c0 FROM "measured:0"'
+    assert rest.stages[1:] == query.stages[1:]
+
+
+def test_what_reads_rows_after_noise_is_refused_on_spark() -> None:
+    sql = "SELECT all_int2 FROM areas WHERE all_int2 < (SELECT count(*) FROM people)"
+    query = decide_query(RELATIONS, NOISY, sql).value_or_raise()
     decision = decide_engine(Engine.SPARK, query, RELATIONS, SMALL, EVERYTHING)
     assert [reason.code for reason in decision.reasons] == ["spark-without-noise"]
+    assert decide_engine(None, query, RELATIONS, LARGE, EVERYTHING) == Permitted((Engine.DUCKDB, query))
 
 
 def test_an_explanation_shows_the_sql_of_each_engine_or_why_there_is_none() -> None:

@@ -1,5 +1,6 @@
 """Jobs on a real cluster: the same files as DuckDB's, each line of defence by itself, limits, and what is left behind."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,15 +8,18 @@ import pytest
 
 from gongshu.base.site import Site, SparkCluster
 from gongshu.compute import service as compute
+from gongshu.compute.adapters import folders
 from gongshu.compute.types import Engine, GovernedQuery, Job, JobStatus, Projection
-from gongshu.policies.types import MaskKind, Use
+from gongshu.policies.types import ContributionBounds, MaskKind, Protection, Rounding, Use
 from tests.compared import Comparison, with_limits
 from tests.governed import PEOPLE, open_engine, permitted
-from tests.governed_site import DEVELOPER, ENTITLEMENT, masked, parquet_rows, policy, settle
+from tests.governed_site import DEVELOPER, ENTITLEMENT, ROWS, masked, parquet_rows, policy, settle
+from tests.stores.test_compute_budget import DELTA, PRICE, left, protect, settle_noisy
 from tools.spark_cluster import Cluster, free_port
 
 DAYS = ("2015-01-01", "2015-01-20")
 """One or two enterprises were registered between them."""
+NOISY_TOTALS = "SELECT count(*) AS n FROM enterprise"
 BY_REGION = (
     'SELECT "地区", count(*) AS n, sum("注册资本") AS total FROM enterprise GROUP BY "地区" ORDER BY n DESC, "地区"'
 )
@@ -101,6 +105,53 @@ def test_a_cluster_that_is_away_fails_the_job_and_says_no_more(connected: Site) 
     away = replace(connected, spark=replace(connected.spark, remote=f"sc://127.0.0.1:{free_port()}"))
     job = ran(away, BY_REGION, Engine.SPARK)
     assert (job.status, job.failure_code, job.files) == (JobStatus.FAILED, "engine-unreachable", ())
+
+
+@pytest.mark.slow
+def test_noise_is_added_here_to_what_the_cluster_measured_and_paid_for_once(connected: Site) -> None:
+    settle_noisy(connected)
+    made = 'SELECT "地区" AS region, count(*) AS n, avg("注册资本") AS mean FROM enterprise GROUP BY "地区"'
+    job = ran(connected, made, Engine.SPARK)
+    assert (job.status, job.failure_code, job.plan.engine) == (JobStatus.SUCCEEDED, "", Engine.SPARK)
+    rows = parquet_rows(compute.output_folder(connected, job) / "result.parquet")
+    assert 3 <= len(rows) <= 5
+    assert all(abs(n - ROWS / 5) < 60 and 0 <= mean <= 100 for _, n, mean in rows)
+    assert job.plan.query is not None
+    assert job.plan.query.price is not None
+    measured = job.plan.query.price.measurements
+    assert left(connected) == ((10 - measured) * PRICE, 9 * DELTA)
+    assert job.report is not None
+    assert "namespaces" not in job.report.defences
+    assert not folders.kept_folder(connected.home, job.id).exists()
+
+
+@pytest.mark.slow
+def test_a_run_on_spark_that_is_repeated_draws_no_new_noise(connected: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_noisy(connected)
+    kept = connected.home / "first.parquet"
+
+    def die(place: Path, target: Path) -> None:
+        shutil.copy(folders.kept_folder(connected.home, job.id) / "0.parquet", kept)
+        raise SystemExit(f"killed before {place.name} became {target.name}")
+
+    job = compute.submit_sql(connected, DEVELOPER, ENTITLEMENT, "x", NOISY_TOTALS, Engine.SPARK)
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "publish", die)
+        with pytest.raises(SystemExit):
+            compute.run_job(connected, job.id)
+    done = compute.run_job(connected, job.id)
+    rows = parquet_rows(compute.output_folder(connected, done) / "result.parquet")
+    assert [row[0] for row in rows] == [row[0] for row in parquet_rows(kept)]
+
+
+@pytest.mark.slow
+def test_bounds_and_rounding_act_on_a_job_alike(connected: Site) -> None:
+    settle(connected)
+    protect(connected, Protection(ContributionBounds(1), Rounding(50)))
+    here, there = (ran(connected, BY_REGION, engine) for engine in Engine)
+    found = [parquet_rows(compute.output_folder(connected, job) / "result.parquet") for job in (here, there)]
+    assert found[0] == found[1]
+    assert {row[1] for row in found[1]} == {50}
 
 
 # -------------------------------------------------------------------------------------- the second opinion by itself

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gongshu.base.decisions import Decision, Denied, Kind, Permitted, rule
-from gongshu.compute.rules.spark import decide_spark
+from gongshu.compute.rules.spark import decide_measured, decide_spark
 from gongshu.compute.types import Engine, EngineQuery, GovernedQuery, Relation
 
 SPARK_NOT_CONFIGURED = rule(
@@ -15,10 +15,6 @@ SPARK_CLIENT_MISSING = rule(
     "spark-client-missing", Kind.CONFLICT, zh="本机没有安装 Spark 客户端。", en="Spark's client is not installed on this machine.",
     fix_zh="请运维执行 pip install 'gongshu[spark]'（或在源码目录执行 make setup-spark），或选择 DuckDB 引擎。",
     fix_en="Ask the operator of the machine to run pip install 'gongshu[spark]' (or make setup-spark in the sources), or choose DuckDB.",
-)  # fmt: skip
-SPARK_WITHOUT_NOISE = rule(
-    "spark-without-noise", Kind.INVALID, zh="加噪统计只在 DuckDB 引擎上运行。", en="Statistics with noise run on DuckDB alone.",
-    fix_zh="请选择 DuckDB 引擎。", fix_en="Choose the engine DuckDB.",
 )  # fmt: skip
 
 
@@ -41,10 +37,8 @@ class Available:
 
 
 def write_for_spark(query: GovernedQuery, relations: tuple[Relation, ...]) -> Decision[GovernedQuery]:
-    """Return ``query`` as Spark runs it; noise is drawn where OpenDP is, which is beside DuckDB."""
-    if query.price is not None:
-        return Denied((SPARK_WITHOUT_NOISE.because(),))
-    return decide_spark(query, relations)
+    """Return ``query`` as Spark runs it. With noise only the measurements are Spark's: noise is drawn where OpenDP is."""
+    return decide_spark(query, relations) if query.price is None else decide_measured(query, relations)
 
 
 def decide_engine(

@@ -9,7 +9,7 @@ from gongshu.compute.adapters import folders, projections, sandbox, spark
 from gongshu.compute.adapters import ledger as shelf
 from gongshu.compute.rules import engines, ledger
 from gongshu.compute.rules import projections as written
-from gongshu.compute.rules.spark import SPARK_OPERATORS
+from gongshu.compute.rules.spark import MEASURED, SPARK_OPERATORS, beside, measurements
 from gongshu.compute.service import weighing
 from gongshu.compute.service.governing import Governed
 from gongshu.compute.types import Engine, GovernedQuery, Job, Relation
@@ -71,6 +71,27 @@ class Attempt:
             copied = self._copy(SIGNED_UNITS, {TRACED: traced}, self.place, (weighing.TRACE_FILE,))
         return replace(outcome, code=copied)
 
+    def measure(self, query: GovernedQuery, kept: Path) -> sandbox.Outcome:
+        """Run a query with noise: the cluster measures, and the sandbox here adds noise and does the rest."""
+        decided = engines.write_for_spark(query, self.relations)
+        if isinstance(decided, Denied):
+            return sandbox.Outcome(code=decided.reasons[0].code, defences=spark.DEFENCES)
+        limits = replace(self.job.plan.limits, output_rows_max=spark.TRACE_ROWS_MAX)
+        given: dict[str, Path] = {}
+        selected: list[str] = []
+        for number, asked in enumerate(measurements(decided.value)):
+            target = given[f"{MEASURED}{number}"] = self.place / f"m{number}.parquet"
+            run = spark.SparkRun(self.remote, self._urls(asked), target, limits, SPARK_OPERATORS)
+            outcome, columns = self.client.run(asked, run)
+            if outcome.code:
+                return outcome
+            selected.append(spark.same_types(columns))
+        here = sandbox.Run(given, self.place / "outbox", self.files, self.job.plan.limits, written.PLAN_OPERATORS, kept)
+        return replace(sandbox.run_engine(beside(query, tuple(selected)), here), defences=spark.DEFENCES)
+
+    def _urls(self, query: GovernedQuery) -> dict[str, str]:
+        return {projection.relation: self.urls[projection.relation] for projection in query.projections}
+
     def _copy(self, sql: str, given: dict[str, Path], outbox: Path, files: tuple[str, ...]) -> str:
         """Write what came back as DuckDB writes its own results; return the code of what went wrong."""
         query = GovernedQuery(sql, (), (), (), is_aggregate=False)
@@ -101,6 +122,9 @@ def run_on_spark(  # noqa: PLR0917 - what a run needs
             projections.write(recipe, given[relation])
         urls = {relation: f"{cluster.folder_url}/{shared.name}/{path.name}" for relation, path in given.items()}
         attempt = Attempt(client, cluster.remote, urls, relations, job, place, files)
+        if query.price is not None:
+            with folders.kept(site.home, job.id) as kept:
+                return attempt.measure(query, kept)
         return _weighed(site, job, query, attempt, given)
 
 

@@ -8,6 +8,7 @@ Spark runs it with ANSI mode off: no operation on a value raises. Where DuckDB g
 and casts are TRY_CAST, so that an overflow gives NULL and never a wrapped number.
 """
 
+from gongshu.compute.rules.spark.measured import MEASURED, beside, decide_measured, measurements
 from gongshu.compute.rules.spark.statement import SPARK_OPERATORS, decide_spark
 
-__all__ = ["SPARK_OPERATORS", "decide_spark"]
+__all__ = ["MEASURED", "SPARK_OPERATORS", "beside", "decide_measured", "decide_spark", "measurements"]
