@@ -12,6 +12,7 @@ from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
 from gongshu.compute.types import Engine, JobKind, JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.consents.types import ConsentStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
+from gongshu.gateways.types import GatewayStatus
 from gongshu.grants.types import (
     AgreementStatus,
     DisposalKind,
@@ -240,6 +241,10 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (DisputeStatus.WITHDRAWN, word("dispute", "Withdrawn")),
     (TierMethod.MARGINAL, word("tiers", "Each part at its tier's rate")),
     (TierMethod.VOLUME, word("tiers", "All calls at the rate of the tier reached")),
+    (GatewayStatus.REGISTERED, word("gateway", "Registered")),
+    (GatewayStatus.MEMBER, word("gateway", "Member")),
+    (GatewayStatus.SETTLED, word("gateway", "Settled")),
+    (GatewayStatus.WRITTEN_OFF, word("gateway", "Written off")),
     (Outcome.PERMITTED, word("outcome", "Permitted")),
     (Outcome.DENIED, word("outcome", "Refused")),
 )
@@ -295,6 +300,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             OrderStatus.DECLINED,
             ResultCode.REFUSED,
             ResultCode.ERROR,
+            GatewayStatus.WRITTEN_OFF,
             Outcome.DENIED,
             Grade.DIRECT_IDENTIFIER,
         ),
@@ -318,6 +324,7 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
             OrderStatus.CONTRACTED,
             ContractStatus.PERFORMING,
             ResultCode.MATCH,
+            GatewayStatus.MEMBER,
             Outcome.PERMITTED,
             Grade.OPEN,
         ),

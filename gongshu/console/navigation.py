@@ -179,6 +179,15 @@ GROUPS: tuple[Group, ...] = (
     Group(
         word("menu", "Platform"),
         (
+            _place(
+                word("menu", "Gateways"),
+                "/gateways",
+                "activity",
+                R.PLATFORM_ADMINISTRATOR,
+                R.IMPLEMENTING_AGENCY,
+                R.OPERATOR,
+                R.AUDITOR,
+            ),
             _place(word("menu", "Parties and people"), "/parties", "users", R.PLATFORM_ADMINISTRATOR),
             _place(word("menu", "Clock"), "/clock", "clock", R.PLATFORM_ADMINISTRATOR),
         ),

@@ -7,6 +7,7 @@ from gongshu.console.pages.contracts import router as contracts
 from gongshu.console.pages.door import router as door
 from gongshu.console.pages.egress import router as egress
 from gongshu.console.pages.entitlements import router as entitlements
+from gongshu.console.pages.gateways import router as gateways
 from gongshu.console.pages.grants import router as grants
 from gongshu.console.pages.home import router as home
 from gongshu.console.pages.jobs import router as jobs
@@ -26,6 +27,6 @@ from gongshu.console.pages.statements import router as statements
 router = APIRouter()
 for part in (
     home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, lookups, programs, joint, jobs,
-    egress, market, contracts, consents, statements, oversight, platform,
+    egress, market, contracts, consents, statements, oversight, gateways, platform,
 ):  # fmt: skip
     router.include_router(part)

@@ -3,13 +3,17 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from gongshu.access.types import Actor
 from gongshu.base.decisions import Reason, Refused
 from gongshu.base.ids import OutputId, ReleaseId
 from gongshu.base.paging import PageRequest
+from gongshu.base.site import Site
+from gongshu.compute import service as compute
+from gongshu.compute.types import JobKind, JobReport
 from gongshu.console.forms import Filled
 from gongshu.console.render import actor_of, done, page, site_of
 from gongshu.egress import service as egress
-from gongshu.egress.types import CheckVerdict, OutputStatus, Preview, ReviewKind
+from gongshu.egress.types import CheckVerdict, Output, OutputStatus, Preview, ReviewKind
 from gongshu.products import service as products
 
 router = APIRouter()
@@ -33,8 +37,18 @@ def show_output(request: Request, output_id: OutputId) -> Response:
     worst = [verdict for verdict in reversed(tuple(CheckVerdict)) if any(f.verdict is verdict for f in output.findings)]
     return page(
         request, "output.html", output=output, kinds=tuple(ReviewKind), worst=worst[0] if worst else CheckVerdict.PASS,
-        has_voted=any(vote.reviewer == actor.person for vote in output.votes),
+        has_voted=any(vote.reviewer == actor.person for vote in output.votes), report=_report(site, actor, output),
     )  # fmt: skip
+
+
+def _report(site: Site, actor: Actor, output: Output) -> JobReport | None:
+    """Return what may be told of the run behind a result of rows, if the actor may know of it."""
+    if output.kind not in {JobKind.SQL, JobKind.JOINT}:
+        return None
+    try:
+        return compute.get_job(site, actor, output.job_id).report
+    except Refused:
+        return None
 
 
 @router.get("/outputs/{output_id}/rows")
