@@ -8,7 +8,7 @@ of them, a unit whose value can be solved for has the leverage 1. The rule for o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -66,6 +66,35 @@ def decide_repeats(
     return frozenset(refused)
 
 
+@dataclass
+class _Span:
+    """What can be told from some sets: those of them that do not follow from the others, and a factor of their overlaps."""
+
+    places: list[int] = field(default_factory=list)
+    factor: Any = field(
+        default_factory=lambda: np.zeros((0, 0))
+    )  # the inverse of Cholesky's, grown by a row for each set
+    seen: int = 0
+
+    def left_of(self, overlaps: Any, place: int) -> tuple[float, Any]:
+        """Return what is left of a set when all that can be told from these is taken away, and its shadow on them."""
+        shadow = self.factor @ overlaps[self.places, place]
+        return float(overlaps[place, place] - shadow @ shadow), shadow
+
+    def add(self, overlaps: Any, place: int) -> None:
+        """Add a set, unless it follows from the others."""
+        left, shadow = self.left_of(overlaps, place)
+        if left <= REDUNDANT:
+            return
+        count = len(self.places)
+        grown = np.zeros((count + 1, count + 1))
+        grown[:count, :count] = self.factor
+        grown[count, :count] = -(shadow @ self.factor) / left**0.5
+        grown[count, count] = 1 / left**0.5
+        self.places.append(place)
+        self.factor = grown
+
+
 def decide_sets(  # noqa: PLR0917 - what lies beside each other, and the limits
     weights: Any, units: Any, known: int, units_min: int, leverage_max: float, families: Sequence[Families] = ()
 ) -> list[bool]:
@@ -82,11 +111,11 @@ def decide_sets(  # noqa: PLR0917 - what lies beside each other, and the limits
     shares = inverse @ overlaps[:known, known:]
     left = overlaps[known:, known:] - overlaps[known:, :known] @ shares
     made = np.hstack([-shares.T, np.eye(len(overlaps) - known)])
-    passes, shown = [], list(range(known))
+    passes, shown, spans = [], list(range(known)), dict[str, _Span]()
     for i in range(len(left)):
         remains = float(left[i, i])
         if remains <= REDUNDANT:
-            passes.append(_follows(overlaps, known + i, shown, families))
+            passes.append(_follows(overlaps, known + i, shown, families, spans))
             continue
         adds = (given @ made[i]) ** 2 / remains
         touched = adds > ROUNDING / units_min
@@ -101,15 +130,19 @@ def decide_sets(  # noqa: PLR0917 - what lies beside each other, and the limits
     return passes
 
 
-def _follows(overlaps: Any, place: int, shown: list[int], families: Sequence[Families]) -> bool:
-    """Return whether sets of the same family tell a set: parts of a table by bare columns add up whoever is in them."""
-    own = families[place] if families else frozenset()
-    others = [other for other in shown if own & families[other]] if families else []
-    if not others:
-        return False
-    among, beside = overlaps[np.ix_(others, others)], overlaps[others, place]
-    told = float(beside @ np.linalg.lstsq(among, beside, rcond=INVERSE_CUTOFF)[0])
-    return float(overlaps[place, place]) - told <= REDUNDANT
+def _follows(
+    overlaps: Any, place: int, shown: list[int], families: Sequence[Families], spans: dict[str, _Span]
+) -> bool:
+    """Return whether sets of one of its families tell a set: parts of a table by bare columns add up whoever is in them."""
+    for family in sorted(families[place]) if families else ():
+        span = spans.setdefault(family, _Span())
+        for other in shown[span.seen :]:
+            if family in families[other]:
+                span.add(overlaps, other)
+        span.seen = len(shown)
+        if span.left_of(overlaps, place)[0] <= REDUNDANT:
+            return True
+    return False
 
 
 def _leverages(given: Any, inverse: Any) -> Any:
