@@ -238,6 +238,32 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
     query: str = ""  # what stands behind the question mark: signed with the path
     method: str = "POST"
     trace: Trace | None = None
+    proven: bytes = b""  # never from outside: the hash of a key that was proved when its bulk task was taken
+    is_proved_by_signature: bool = False
+
+
+class BulkTask(msgspec.Struct, frozen=True):
+    """Many items that one caller left to be answered. ``opener`` is the SHA-256 of the key that it showed.
+
+    ``done`` items were asked, ``answered`` of them got an answer. ``stop_code`` says why a task ended before its last item.
+    """
+
+    id: str
+    contract: ContractId
+    product: ProductId
+    opener: str
+    request_id: str
+    digest: str  # keyed, of the body
+    purpose: str
+    address: str
+    certificate: str
+    is_signed: bool
+    items: int
+    at: datetime
+    done: int = 0
+    answered: int = 0
+    ended_at: datetime | None = None
+    stop_code: str = ""
 
 
 @dataclass(frozen=True)

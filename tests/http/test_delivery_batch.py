@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gongshu.delivery.api.application import ITEM_BYTES
+from gongshu.delivery.service.batches import ITEM_BYTES
 from tests.gateways import MATCHING, PRODUCT, START, World, headers, policy, serving
 
 PATH = f"/v1/products/{PRODUCT}/batch"

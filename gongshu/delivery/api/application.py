@@ -15,18 +15,19 @@ from gongshu.base.decisions import Kind, Reason
 from gongshu.base.signing import read_header
 from gongshu.delivery import service
 from gongshu.delivery.api.downloads import fields_of, send_file
-from gongshu.delivery.types import Answered, BatchAnswered, IncomingCall, Receipt, Turned
+from gongshu.delivery.types import Answered, BatchAnswered, BulkTask, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Handler = Callable[[service.Gateway, frozenset[str], Message, Receive, Send], Awaitable[None]]
 
 ANSWER_BYTES = 1024
-ITEM_BYTES = 200
 CALLS_AT_ONCE_MAX = 2048
+UPLOADS_AT_ONCE_MAX = 4
 TICK_SECONDS = 0.05
-_PRODUCTS = "/v1/products/"
+_PRODUCTS, _BULK = "/v1/products/", "/v1/bulk/"
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 STATUS_OF: dict[Kind, int] = {
@@ -34,6 +35,7 @@ STATUS_OF: dict[Kind, int] = {
     Kind.LIMIT_EXCEEDED: 429, Kind.UNAVAILABLE: 503, Kind.INTERNAL: 500,
 }  # fmt: skip
 
+_JSON = (b"content-type", b"application/json")
 _ANSWER_START: Message = {
     "type": "http.response.start",
     "status": 200,
@@ -48,6 +50,20 @@ class _Answer(msgspec.Struct, frozen=True):
     code: int
     result: ResultCode
     receipt: Receipt
+
+
+class _BulkTask(msgspec.Struct, frozen=True, rename={"id": "task"}):
+    """What a caller is told of its bulk task."""
+
+    id: str
+    product: str
+    status: str
+    items: int
+    done: int
+    answered: int
+    at: datetime
+    ended_at: datetime | None
+    stop_code: str
 
 
 class _Common(msgspec.Struct, frozen=True):
@@ -83,14 +99,18 @@ def content_body(answered: Answered) -> bytes:
 def batch_body(answered: BatchAnswered) -> bytes:
     """Return the body of a batch: each item padded, so that its length tells its id and nothing else."""
     common = _encode(_Common(*(getattr(answered, name) for name in _Common.__struct_fields__[:-1])))
-    padded = [_encode(item).ljust(ITEM_BYTES + len(item.id), b" ") for item in answered.items]
-    if any(answered.contents):
-        padded = [
-            b'{"content":' + content + b"," + item[1:] if content else item
-            for item, content in zip(padded, answered.contents, strict=True)
-        ]
-    items = b",".join(padded)
+    items = b",".join(map(service.item_line, answered.items, answered.contents))
     return common.replace(b'"items":[]', b'"items":[' + items + b"]")
+
+
+def bulk_body(task: BulkTask) -> bytes:
+    """Return what a caller is told of its bulk task: ``working``, ``done``, or ``stopped`` and why."""
+    status = "working" if task.ended_at is None else "stopped" if task.stop_code else "done"
+    return _encode(
+        _BulkTask(
+            task.id, task.product, status, task.items, task.done, task.answered, task.at, task.ended_at, task.stop_code
+        )
+    )
 
 
 def problem_body(reasons: tuple[Reason, ...], status: int, call: str) -> bytes:
@@ -144,6 +164,7 @@ class GatewayApp:
     def open(self) -> None:
         """Open the gateway and follow its snapshot from now on."""
         self._gateway = self._open_gateway()
+        self._gateway.bulk.start()
         self._ticking = asyncio.create_task(self._tick(self._gateway))
 
     async def close(self) -> None:
@@ -180,22 +201,10 @@ class GatewayApp:
         gateway, path = self._gateway, scope["path"]
         if gateway is None or self._running >= CALLS_AT_ONCE_MAX:
             await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1))
-        elif scope["method"] == "POST" and path.startswith(_PRODUCTS) and path.rpartition("/")[2] in service.ACTIONS:
+        elif (handler := _handler_of(scope["method"], path)) is not None:
             self._running += 1
             try:
-                await _call(gateway, self._proxies, scope, receive, send)
-            finally:
-                self._running -= 1
-        elif scope["method"] == "GET" and path.startswith(_PRODUCTS) and path.rpartition("/")[2] in service.FILE_ACTIONS:
-            self._running += 1
-            try:
-                await _download(gateway, self._proxies, scope, receive, send)
-            finally:
-                self._running -= 1
-        elif scope["method"] == "POST" and path.startswith(_PRODUCTS) and path.endswith("/batch"):
-            self._running += 1
-            try:
-                await _batch(gateway, self._proxies, scope, receive, send)
+                await handler(gateway, self._proxies, scope, receive, send)
             finally:
                 self._running -= 1
         elif scope["method"] in {"GET", "HEAD"} and path == "/healthz":
@@ -210,6 +219,18 @@ class GatewayApp:
                 await _refuse(send, Turned((unready,), retry_after_seconds=1))
         else:
             await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
+
+
+def _handler_of(method: str, path: str) -> Handler | None:
+    """Return what serves a request about a product or a bulk task."""
+    if path.startswith(_BULK):
+        return _bulk
+    if not path.startswith(_PRODUCTS):
+        return None
+    action = path.rpartition("/")[2]
+    if method == "POST":
+        return _call if action in service.ACTIONS else {"batch": _batch, "bulk": _take_bulk}.get(action)
+    return _download if method == "GET" and action in service.FILE_ACTIONS else None
 
 
 def _is_local(scope: Message) -> bool:
@@ -235,9 +256,13 @@ async def _read_call(
         certificate = headers.get(b"x-client-certificate", b"")
     message = await receive()
     body = message.get("body", b"")
-    while message.get("more_body") and len(body) <= bytes_max:
-        message = await receive()
-        body += message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body") and size <= bytes_max:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        body = b"".join(parts)
     if message["type"] == "http.disconnect":
         return None  # nobody is there to be answered, and nothing was charged
     is_too_long = len(body) > bytes_max
@@ -262,6 +287,52 @@ async def _batch(
         await _refuse(send, outcome, close=call.is_body_too_long)
     else:
         await _plain(send, 200, batch_body(outcome))
+
+
+async def _take_bulk(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    """Take a bulk task. Only who shows a key that is known may send so long a body, and only a few at once."""
+    proof = dict(scope["headers"]).get(b"authorization", b"")
+    is_known = gateway.contract_of(proof) is not None
+    if is_known and gateway.uploads >= UPLOADS_AT_ONCE_MAX:
+        await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1), close=True)
+        return
+    gateway.uploads += 1
+    try:
+        call = await _read_call(gateway, proxies, scope, receive, service.BULK_BYTES_MAX if is_known else 0)
+        if call is None:
+            return
+        task = await gateway.take_bulk(call)
+    finally:
+        gateway.uploads -= 1
+    if isinstance(task, Turned):
+        await _refuse(send, task, close=call.is_body_too_long)
+    else:
+        await _plain(send, 202, bulk_body(task), [_JSON, (b"location", f"{_BULK}{task.id}".encode())])
+
+
+async def _bulk(
+    gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
+) -> None:
+    """Tell how far a bulk task is, send its results, drop it."""
+    read = await _read_call(gateway, proxies, scope, receive, service.BODY_BYTES_MAX)
+    if read is None:
+        return
+    call = msgspec.structs.replace(read, method=scope["method"])
+    name, _, part = scope["path"].removeprefix(_BULK).partition("/")
+    found = gateway.find_bulk(call, name)
+    if isinstance(found, Turned):
+        await _refuse(send, found)
+    elif (call.method, part) == ("GET", ""):
+        await _plain(send, 200, bulk_body(found))
+    elif (call.method, part) == ("GET", "results"):
+        await _plain(send, 200, await gateway.bulk.results(found), [(b"content-type", b"application/x-ndjson")])
+    elif (call.method, part) == ("DELETE", ""):
+        await gateway.bulk.drop(found)
+        await _plain(send, 200, bulk_body(found))
+    else:
+        await _refuse(send, Turned((service.GATEWAY_ROUTE_UNKNOWN.because(),)))
 
 
 async def _call(

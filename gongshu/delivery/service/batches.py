@@ -22,6 +22,7 @@ from gongshu.policies import service as policies
 from gongshu.products.types import ProductKind
 
 DIGEST_BYTES = 16
+ITEM_BYTES = 200
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -40,9 +41,33 @@ class _Batch(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Batch).decode
+_encode = msgspec.json.Encoder().encode
 
 
-def read_batch(body: bytes) -> tuple[list[BatchItem], str] | Reason:
+def item_line(item: ItemAnswer, content: bytes) -> bytes:
+    """Return an item of an answer: padded, so that its length tells that of its id and its content and nothing else."""
+    line = _encode(item).ljust(ITEM_BYTES + len(item.id), b" ")
+    return b'{"content":' + content + b"," + line[1:] if content else line
+
+
+def read_items(call: IncomingCall, opened: Opened) -> tuple[list[BatchItem], str] | tuple[Reason, ...]:
+    """Return the items of a batch or bulk task and the purpose stated in it, or what is wrong with all of it."""
+    stop = rules.stop_reason(opened.contract)
+    if stop is not None or call.path not in {opened.batch_path, opened.bulk_path}:
+        return (stop or rules.PRODUCT_UNKNOWN.because(),)
+    is_bulk = call.path == opened.bulk_path
+    wrong_id = rules.request_id_reason(call.request_id)
+    reasons = () if wrong_id is None else (wrong_id,)
+    if call.is_body_too_long:
+        too_long = rules.BODY_TOO_LONG.because(bytes_max=rules.BULK_BYTES_MAX if is_bulk else rules.BATCH_BYTES_MAX)
+        return (*reasons, too_long)
+    found = read_batch(call.body, rules.BULK_ITEMS_MAX if is_bulk else rules.BATCH_ITEMS_MAX)
+    if isinstance(found, Reason):
+        return (*reasons, found)
+    return reasons or found
+
+
+def read_batch(body: bytes, items_max: int = rules.BATCH_ITEMS_MAX) -> tuple[list[BatchItem], str] | Reason:
     """Return the items of a body and the purpose stated in it, or why it cannot be read. Nothing of it is repeated."""
     if not body:
         return rules.BODY_EMPTY.because()
@@ -50,8 +75,8 @@ def read_batch(body: bytes) -> tuple[list[BatchItem], str] | Reason:
         batch = _decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return rules.BATCH_INVALID.because()
-    if not 0 < len(batch.items) <= rules.BATCH_ITEMS_MAX:
-        return rules.BATCH_SIZE.because(items=len(batch.items), items_max=rules.BATCH_ITEMS_MAX)
+    if not 0 < len(batch.items) <= items_max:
+        return rules.BATCH_SIZE.because(items=len(batch.items), items_max=items_max)
     if len({item.id for item in batch.items}) < len(batch.items):
         return rules.BATCH_ID_TWICE.because()
     return batch.items, batch.purpose

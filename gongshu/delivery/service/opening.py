@@ -25,8 +25,8 @@ class Opened:
     """What a key opens: one contract's product."""
 
     __slots__ = (
-        "batch_path", "contract", "fields", "inputs", "is_signing", "key", "names", "needs_consent", "networks", "path",
-        "product", "source",
+        "batch_path", "bulk_path", "contract", "fields", "inputs", "is_signing", "key", "names", "needs_consent",
+        "networks", "path", "product", "source",
     )  # fmt: skip
 
     def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
@@ -39,6 +39,7 @@ class Opened:
         self.path = f"/v1/products/{contract.product}/{action}"
         is_file = product is not None and product.kind in rules.FILE_KINDS
         self.batch_path = "" if is_file else f"/v1/products/{contract.product}/batch"
+        self.bulk_path = "" if is_file else f"/v1/products/{contract.product}/bulk"
         self.needs_consent = product is not None and product.needs_consent
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)

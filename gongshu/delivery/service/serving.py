@@ -22,7 +22,8 @@ from gongshu.base.site import Clock, Keys
 from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
 from gongshu.delivery.service.artifacts import Artifacts
-from gongshu.delivery.service.batches import Batch, BatchItem, read_batch, summary
+from gongshu.delivery.service.batches import Batch, BatchItem, read_items, summary
+from gongshu.delivery.service.bulk import Bulk
 from gongshu.delivery.service.consenting import ConsentCheck
 from gongshu.delivery.service.copying import openers_of
 from gongshu.delivery.service.following import Follower
@@ -35,6 +36,7 @@ from gongshu.delivery.service.traces import Tracing
 from gongshu.delivery.types import (
     Answered,
     BatchAnswered,
+    BulkTask,
     IncomingCall,
     Outcome,
     Receipt,
@@ -101,6 +103,8 @@ class Gateway:
         self._opening = Opening(home)
         self._consents = ConsentCheck(keys, self._opening.is_withdrawn)
         self._signatures = Signatures(keys, clock)
+        self.uploads = 0  # bulk tasks that are arriving
+        self.bulk = Bulk(home, gateway, keys, self.answer_batch, clock)
         self._snapshot: SnapshotHead | None = None
         self._life: Period | None = None
         self._rates: dict[ContractId, tuple[int, int]] = {}
@@ -129,7 +133,7 @@ class Gateway:
         return {
             "ready": 0.0 if self._unready(now) else 1.0, "snapshot_number": self._snapshot.number if self._snapshot else 0,
             "snapshot_age_seconds": age, "waiting_records": self.meter.waiting, "open_files": self._artifacts.opened,
-            "waiting_answers": self._threads.waiting,
+            "waiting_answers": self._threads.waiting, "waiting_bulk_items": self.bulk.waiting,
         } | self._others_states()  # fmt: skip
 
     def tell_also(self, states: Callable[[], dict[str, float]]) -> None:
@@ -158,6 +162,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Wait for the records that are on their way, seal them, and let go of the folder."""
+        await self.bulk.close()
         await self.meter.close()
         self._threads.close()
         self._artifacts.close()
@@ -225,7 +230,8 @@ class Gateway:
         try:
             items = self._consider_batch(considered)
             if considered.reasons:
-                return await self._turn(considered)
+                # A bulk task that waits asks again and again: that is nobody's call.
+                return Turned(tuple(considered.reasons)) if call.proven else await self._turn(considered)
             if answer is None or isinstance(answer, BuyerAnswer):  # files are not asked for in batches
                 return Turned((rules.PRODUCT_UNAVAILABLE.because(),), retry_after_seconds=RETRY_SECONDS)
             if opened.product is not None and opened.product.kind in SLOW_KINDS:
@@ -248,37 +254,51 @@ class Gateway:
     def _consider_batch(self, considered: _Considered) -> list[BatchItem]:
         """Return the items of a batch; reasons against all of them go into ``considered``."""
         call, opened, reasons = considered.call, considered.opened, considered.reasons
-        contract, items = opened.contract, list[BatchItem]()
-        stop = rules.stop_reason(contract)
-        if opened.batch_path != call.path or stop is not None:
-            reasons.append(stop or rules.PRODUCT_UNKNOWN.because())
+        found = read_items(call, opened)
+        items, stated = found if isinstance(found[0], list) else (list[BatchItem](), "")
+        if not items:
+            reasons.extend(reason for reason in found if isinstance(reason, Reason))
             return items
-        wrong_id = rules.request_id_reason(call.request_id)
-        reasons.extend((wrong_id,) if wrong_id is not None else ())
-        if call.is_body_too_long:
-            reasons.append(rules.BODY_TOO_LONG.because(bytes_max=rules.BATCH_BYTES_MAX))
-            return items
-        found = read_batch(call.body)
-        if isinstance(found, Reason):
-            reasons.append(found)
-            return items
-        items, stated = found
-        purpose = considered.purpose = call.purpose or stated
-        known = purpose if purpose in contract.policy.purposes else "—"
-        usage = policies.decide_usage(contract.policy, self._asked(considered, known, 0, 0), considered.now)
+        policy, purpose = opened.contract.policy, call.purpose or stated
+        considered.purpose = purpose
+        known = purpose if purpose in policy.purposes else "—"
+        usage = policies.decide_usage(policy, self._asked(considered, known, 0, 0), considered.now)
         reasons.extend(usage.reasons if isinstance(usage, Denied) else ())
         return items
 
+    async def take_bulk(self, call: IncomingCall) -> BulkTask | Turned:
+        """Take a bulk task, or return the one that the same request made before; nothing is charged for taking it."""
+        now = self._clock()
+        unready = self._unready(now)
+        opened = self._open(call, now) if unready is None else Turned((unready,), retry_after_seconds=RETRY_SECONDS)
+        if isinstance(opened, Turned):
+            return opened
+        considered = _Considered(call, opened, now)
+        items = self._consider_batch(considered)
+        try:
+            if considered.reasons:
+                return await self._turn(considered)
+        except MeterUnavailable as unavailable:
+            return _unavailable(unavailable.code)
+        return await self.bulk.take(call, opened, items, considered.purpose)
+
+    def find_bulk(self, call: IncomingCall, task_id: str) -> BulkTask | Turned:
+        """Return a task of the caller's contract."""
+        opened = self._open(call, self._clock())
+        if isinstance(opened, Turned):
+            return opened
+        return self.bulk.find(task_id, opened.contract.id) or Turned((rules.BULK_UNKNOWN.because(),))
+
     def _open(self, call: IncomingCall, now: datetime) -> Opened | Turned:
         """Return what the caller's key opens, once it has proved to hold it."""
-        if not call.secret and call.signed is None:
+        if not call.secret and call.signed is None and not call.proven:
             return Turned((rules.KEY_MISSING.because(),))
         opener = call.secret if call.signed is None else opener_of(call.signed.key)
         try:
-            opened = self._opening.find(sha256(opener).digest())
+            opened = self._opening.find(call.proven or sha256(opener).digest())
         except SnapshotInvalid:
             return Turned((rules.SNAPSHOT_DAMAGED.because(),), retry_after_seconds=RETRY_SECONDS)
-        if opened is None or opened.is_signing != (call.signed is not None):
+        if opened is None or opened.is_signing != (call.signed is not None or call.is_proved_by_signature):
             return Turned((rules.KEY_UNKNOWN.because(),))
         wrong = self._signatures.check(call, now) if call.signed is not None else None
         return opened if wrong is None else Turned((wrong,))
@@ -320,7 +340,8 @@ class Gateway:
         policy = opened.contract.policy
         return UsageRequest(
             purpose, so_far, today, self._this_second(opened.contract), opened.is_agreed_address(call.address),
-            not policy.certificates or call.certificate in policy.certificates, call.signed is not None,
+            not policy.certificates or call.certificate in policy.certificates,
+            call.signed is not None or call.is_proved_by_signature,
             len(considered.fields.keys() - opened.fields) if opened.fields else 0,
         )  # fmt: skip
 
