@@ -8,16 +8,21 @@
 
 Products that answer with the subject's consent only take its token: ``client.lookup({…}, consent="gsc1.…").content``.
 
+Data packages and reports are files: ``client.download("table.csv")``. Called again after a failure it goes on where it
+stopped; all parts of a download are one call.
+
 A call that was not answered, or was turned away for a while (429, 503), is sent again with the same request id: the gateway
 answers it once and charges it once. ``AsyncClient`` is the same for asyncio.
 """
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -103,7 +108,8 @@ def new_request_id() -> str:
 
 
 def request_of(
-    account: Account, kind: str, request_id: str, body: bytes, *, now: float, nonce: str, consent: str = ""
+    account: Account, kind: str, request_id: str, body: bytes, *, now: float, nonce: str, consent: str = "",
+    method: str = "POST",
 ) -> tuple[str, dict[str, str]]:  # fmt: skip
     """Return path and headers of one request; ``now`` in seconds since 1970, ``nonce`` fresh for each sending."""
     path = f"/v1/products/{account.product}/{kind}"
@@ -112,7 +118,7 @@ def request_of(
     if not account.key_id:
         return path, headers | {"authorization": f"Bearer {account.key}"}
     timestamp = str(int(now))
-    text = signing.text_to_sign(account.algorithm, "POST", path, timestamp, nonce, request_id, account.purpose, body)
+    text = signing.text_to_sign(account.algorithm, method, path, timestamp, nonce, request_id, account.purpose, body)
     signature = signing.signature_of(account.algorithm, account.key.encode(), text)
     authorization = signing.header_of(account.algorithm, account.key_id, signature)
     return path, headers | {"authorization": authorization, "x-timestamp": timestamp, "x-nonce": nonce}
@@ -194,6 +200,86 @@ def _named(rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, Mapping[str
     return ((f"{run}-{number}", fields) for number, fields in enumerate(rows))
 
 
+@dataclass(frozen=True)
+class Downloaded:
+    """A file that arrived whole: its SHA-256 is what the receipt says."""
+
+    path: Path
+    sha256: str
+    receipt: Mapping[str, Any]
+
+
+class _Begun(msgspec.Struct):
+    """What stands beside a file that has not arrived whole: with it a later attempt goes on, and is not charged again."""
+
+    request_id: str
+    asked: str
+    etag: str = ""
+    receipt: dict[str, Any] = {}
+
+
+def download(http: httpx.Client, account: Account, target: Path, action: str, kind: str) -> Downloaded:
+    """Fetch a file to ``target``, going on from where an earlier attempt broke off (``<target>.part``)."""
+    part, note = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+    asked = f"{account.product}/{action}?format={kind}"
+    begun = _begun(note, asked)
+    note.write_bytes(msgspec.json.encode(begun))
+    for attempt in range(ATTEMPTS_MAX):
+        try:
+            waited = _fetch(http, account, begun, part, f"{action}?format={kind}")
+        except httpx.TransportError:
+            waited = ""
+        note.write_bytes(msgspec.json.encode(begun))
+        if waited is None:
+            sha256 = _sha256_of(part)
+            if begun.etag == f'"{sha256}"':
+                part.replace(target)
+                note.unlink()
+                return Downloaded(target, sha256, begun.receipt)
+            part.unlink()  # not what was sent: from the beginning, under the same request id
+            waited = ""
+        if attempt < ATTEMPTS_MAX - 1:
+            time.sleep(wait_seconds(attempt, waited))
+    raise Unanswered(begun.request_id)
+
+
+def _begun(note: Path, asked: str) -> _Begun:
+    try:
+        found = msgspec.json.decode(note.read_bytes(), type=_Begun)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return _Begun(new_request_id(), asked)
+    return found if found.asked == asked else _Begun(new_request_id(), asked)
+
+
+def _fetch(http: httpx.Client, account: Account, begun: _Begun, part: Path, asked: str) -> str | None:
+    """Append what is left; return ``None`` when all of it is there, or how long the gateway says to wait."""
+    now, nonce = time.time(), secrets.token_hex(16)  # noqa: TID251 - the caller's own clock
+    path, headers = request_of(account, asked, begun.request_id, b"", now=now, nonce=nonce, method="GET")
+    at = part.stat().st_size if part.exists() else 0
+    if at and begun.etag:
+        headers |= {"range": f"bytes={at}-", "if-range": begun.etag}
+    with http.stream("GET", path, headers=headers) as response:
+        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return None  # nothing is left
+        if response.status_code not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
+            content = response.read()
+            if is_worth_retrying(response.status_code, content):
+                return str(response.headers.get("retry-after", ""))
+            read_answer(response.status_code, content)
+        begun.etag = response.headers["etag"]
+        begun.receipt = msgspec.json.decode(response.headers["x-receipt"])
+        is_rest = response.status_code == httpx.codes.PARTIAL_CONTENT
+        with part.open("ab" if is_rest else "wb") as file:
+            for chunk in response.iter_raw():  # as it comes: what arrived before a cut is kept
+                file.write(chunk)
+    return None
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Client:
     """Calls one product under one contract. Safe to use from several threads."""
 
@@ -248,6 +334,31 @@ class Client:
         named = _named(rows)
         while part := list(islice(named, BATCH_ITEMS_MAX)):
             yield from self.verify_batch(part)
+
+    def query(self, values: Mapping[str, str], *, request_id: str = "") -> Any:
+        """Ask a query product with its parameters; returns ``columns`` and ``rows``."""
+        return (self.call("query", values, request_id=request_id)).content
+
+    def series(self, first: str = "", last: str = "", *, dimension: str = "", request_id: str = "") -> Any:
+        """Ask an index for its points from one period to another, both included; an empty text is no bound."""
+        asked = {"from": first, "to": last, "dimension": dimension}
+        fields = {name: value for name, value in asked.items() if value}
+        return (self.call("series", fields, request_id=request_id)).content
+
+    def predict(self, values: Mapping[str, str], *, request_id: str = "") -> Any:
+        """Ask a model about one row; returns its outputs by name."""
+        return (self.call("predict", values, request_id=request_id)).content["outputs"]
+
+    def predict_batch(self, rows: Sequence[tuple[str, Mapping[str, str]]], *, request_id: str = "") -> list[Item]:
+        """Ask a model about at most ``BATCH_ITEMS_MAX`` rows; the outputs are each item's ``content``."""
+        return self.verify_batch(rows, request_id=request_id)
+
+    def download(self, target: Path | str, kind: str = "csv", *, action: str = "download") -> Downloaded:
+        """Fetch a data package (``csv``, ``parquet``, ``xlsx``), or a report with the action ``report`` (``pdf``, ``docx``).
+
+        What arrived stays in ``<target>.part``; calling again goes on from there and is not charged again.
+        """
+        return download(self._http, self.account, Path(target), action, kind)
 
     def _call(self, kind: str, request_id: str, body: bytes, consent: str = "") -> Any:
         talk = conversation(self.account, kind, request_id, body, consent)
@@ -319,6 +430,33 @@ class AsyncClient:
     async def verify_batch(self, rows: Sequence[tuple[str, Mapping[str, str]]], *, request_id: str = "") -> list[Item]:
         """Verify up to ``BATCH_ITEMS_MAX`` records, each with an id of its own; answers in their order."""
         return _items(await self._call("batch", request_id or new_request_id(), _batch(rows)))
+
+    async def query(self, values: Mapping[str, str], *, request_id: str = "") -> Any:
+        """Ask a query product with its parameters; returns ``columns`` and ``rows``."""
+        return (await self.call("query", values, request_id=request_id)).content
+
+    async def series(self, first: str = "", last: str = "", *, dimension: str = "", request_id: str = "") -> Any:
+        """Ask an index for its points from one period to another, both included; an empty text is no bound."""
+        asked = {"from": first, "to": last, "dimension": dimension}
+        fields = {name: value for name, value in asked.items() if value}
+        return (await self.call("series", fields, request_id=request_id)).content
+
+    async def predict(self, values: Mapping[str, str], *, request_id: str = "") -> Any:
+        """Ask a model about one row; returns its outputs by name."""
+        return (await self.call("predict", values, request_id=request_id)).content["outputs"]
+
+    async def predict_batch(self, rows: Sequence[tuple[str, Mapping[str, str]]], *, request_id: str = "") -> list[Item]:
+        """Ask a model about at most ``BATCH_ITEMS_MAX`` rows; the outputs are each item's ``content``."""
+        return await self.verify_batch(rows, request_id=request_id)
+
+    async def download(self, target: Path | str, kind: str = "csv", *, action: str = "download") -> Downloaded:
+        """As ``Client.download``, in a thread with a connection of its own."""
+
+        def fetch() -> Downloaded:
+            with httpx.Client(base_url=self.account.url, timeout=self._http.timeout) as http:
+                return download(http, self.account, Path(target), action, kind)
+
+        return await asyncio.to_thread(fetch)
 
     async def _call(self, kind: str, request_id: str, body: bytes, consent: str = "") -> Any:
         talk = conversation(self.account, kind, request_id, body, consent)
