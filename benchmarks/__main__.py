@@ -21,6 +21,7 @@ MODULES = (
     "masks",
     "sandbox",
     "verify",
+    "sidechannel",
     "delivery",
     "psi",
     "psi_jobs",
