@@ -267,7 +267,7 @@ class Bank:
         while not self.is_over:
             self.made += 1
             number, contract = self.made, self.draw.choice(self.contracts)
-            while not await self._once(client, contract, f"r{number}", number):
+            while not await self._once(client, contract, f"r{number}", number):  # noqa: ASYNC110 - as a client does
                 await asyncio.sleep(0.02)
 
     async def _once(self, client: httpx.AsyncClient, contract: str, request_id: str, number: int) -> bool:
@@ -288,7 +288,7 @@ class Bank:
         """Repeat calls that were answered: the answers must be the same."""
         async with httpx.AsyncClient(timeout=20) as client:
             for contract, request_id in list(self.receipts)[-calls:]:
-                while not await self._once(client, contract, request_id, int(request_id[1:])):
+                while not await self._once(client, contract, request_id, int(request_id[1:])):  # noqa: ASYNC110 - see above
                     await asyncio.sleep(0.02)
 
 

@@ -57,7 +57,7 @@ async def trouble(cluster: Cluster, bank: Bank, elsewhere: Path) -> None:
 
 
 def test_no_call_is_lost_or_charged_twice_while_gateways_come_and_go(tmp_path):
-    print(f"GONGSHU_SEED={SEED}")
+    print(f"GONGSHU_SEED={SEED}")  # noqa: T201 - a seed is printed
     with Cluster(tmp_path / "var", contracts=CONTRACTS, calls_max=CALLS_MAX) as cluster:
         cluster.join("g1", "g2", "g3")
         cluster.wait_until_spread("g1", "g2", "g3")
@@ -107,7 +107,7 @@ def test_a_gateway_elsewhere_that_is_lost_is_waited_for_until_somebody_decides(t
                 return found.status_code, found.json().get("code", "")
 
         async def until_answered(contract: str, request_id: str) -> None:
-            while (await code(contract, request_id))[0] != httpx.codes.OK:
+            while (await code(contract, request_id))[0] != httpx.codes.OK:  # noqa: ASYNC110 - as a client does
                 await asyncio.sleep(0.02)
 
         asyncio.run(until_answered(theirs, "r1"))  # one hop
