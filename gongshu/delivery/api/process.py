@@ -6,6 +6,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 HEAD_BYTES_MAX = 16 * 1024
 REQUEST_SECONDS_MAX = 10.0
+STALLED_SECONDS_MAX = 30.0
 CONNECTIONS_MAX = 4096
 
 _HEAD_START, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100"
@@ -47,11 +48,13 @@ class JoinedWrites(asyncio.Transport):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits: bytes of a request's head, seconds for a whole request, connections."""
+    """HTTP/1.1 with limits: bytes of a request's head, seconds for a whole request and without reading, connections."""
 
     request_seconds_max = REQUEST_SECONDS_MAX
+    stalled_seconds_max = STALLED_SECONDS_MAX
     connections_max = CONNECTIONS_MAX
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _joined: JoinedWrites
 
@@ -66,9 +69,21 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(self.request_seconds_max, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
         self._drop_deadline()
+        self._drop_stalled()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait only so long for a client that does not read what it asked for."""
+        super().pause_writing()
+        self._drop_stalled()
+        self._stalled = self.loop.call_later(self.stalled_seconds_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._drop_stalled()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse; a request that is not whole yet has a deadline, and its head a greatest length."""
@@ -102,7 +117,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _drop_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
     def _give_up(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
+        if self._stalled is not None:  # closing would wait for a client that does not read
+            self.transport.abort()
+        elif not self.transport.is_closing():
             self.transport.close()
