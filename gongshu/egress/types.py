@@ -308,3 +308,63 @@ class CopyTrace:
         """The contract whose copy it is, if the evidence is strong enough."""
         best = next(iter(self.evidence), None)
         return best if best is not None and best.log10_probability <= -self.zeros_min else None
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """A part of a report: a heading, text with placeholders, and under it a table of these columns if there are any.
+
+    ``{{count}}``, ``{{sum:column}}``, ``{{min:column}}``, ``{{max:column}}``, ``{{mean:column}}``, ``{{first:column}}`` and
+    ``{{last:column}}`` in the text are filled from the released table.
+    """
+
+    heading: str
+    text: str = ""
+    columns: tuple[str, ...] = ()
+    rows_max: int = 50
+
+
+@dataclass(frozen=True)
+class ReportDefinition:
+    """A report (报告) made of a released table: what it is called, which period it is about, where its figures are from."""
+
+    title: str
+    period: str
+    source: str
+    sections: tuple[ReportSection, ...]
+
+
+class ReportFormat(StrEnum):
+    """The formats of a report."""
+
+    PDF = "pdf"
+    WORD = "docx"
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of a report, every cell as it is printed. ``left_out``: rows of the released table that are not shown."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class ReportPart:
+    """A section as it is printed."""
+
+    heading: str
+    text: str
+    table: ReportTable | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as it is printed for one buyer."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    parts: tuple[ReportPart, ...]
+    footer: str
+    mark: CopyMark

@@ -44,7 +44,7 @@ KINDS_OF_JOB: dict[JobKind, tuple[ProductKind, ...]] = {
 }
 """What the operator may choose among, by what the job made. Without a choice it is the first that has a file."""
 
-DEFINED_KINDS = frozenset({ProductKind.QUERY, ProductKind.INDEX})
+DEFINED_KINDS = frozenset({ProductKind.QUERY, ProductKind.INDEX, ProductKind.REPORT})
 """Kinds whose definition the operator writes when the product is made."""
 
 TABLES = (".parquet", ".csv")
@@ -256,6 +256,7 @@ def definition_of(plan: JobPlan, kind: ProductKind, given: Definition) -> Defini
     return Definition(
         query=given.query if kind is ProductKind.QUERY else None,
         series=given.series if kind is ProductKind.INDEX else None,
+        report=given.report if kind is ProductKind.REPORT else None,
     )
 
 

@@ -140,6 +140,9 @@ def _complete(
     if given.model is not None:
         model = compute.complete_model(path, given.model)
         return model if isinstance(model, Denied) else Permitted(Definition(model=model.value))
+    if given.report is not None:
+        report = egress.complete_report(path, given.report)
+        return report if isinstance(report, Denied) else Permitted(Definition(report=report.value))
     return Permitted(given)
 
 

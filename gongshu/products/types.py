@@ -25,6 +25,7 @@ from gongshu.compute.types import (
     SeriesDefinition,
     VerificationDefinition,
 )
+from gongshu.egress.types import ReportDefinition
 from gongshu.grants.types import Grant, PriceRule, ProductClass
 from gongshu.policies.types import UsagePolicy
 from gongshu.scenarios.types import Entitlement
@@ -84,6 +85,7 @@ class Definition:
     query: QueryDefinition | None = None
     series: SeriesDefinition | None = None
     model: ModelDefinition | None = None
+    report: ReportDefinition | None = None
 
 
 NO_DEFINITION = Definition()

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from gongshu.base.decisions import Reason
+from gongshu.base.digest import digest_of
 from gongshu.base.ids import ContractId
 from gongshu.base.site import Keys
 from gongshu.delivery import rules
@@ -14,7 +15,7 @@ from gongshu.delivery.service.kinds import OPENERS, Answer, BuyerAnswer, Opener
 from gongshu.delivery.service.spool import BeingMade, Spool, SpooledFile
 from gongshu.delivery.types import Outcome
 from gongshu.egress import service as egress
-from gongshu.egress.types import CopyFormat
+from gongshu.egress.types import CopyFormat, ReportFormat
 from gongshu.metering.types import ResultCode
 from gongshu.products.types import Definition, ProductKind
 
@@ -46,6 +47,7 @@ def openers_of(home: Path, gateway: str) -> Mapping[ProductKind, Opener]:
     return {
         **OPENERS, ProductKind.TABLE: open_table(spool), ProductKind.QUERY: answering.open_query,
         ProductKind.INDEX: answering.open_series, ProductKind.MODEL: answering.open_model,
+        ProductKind.REPORT: open_report(spool),
     }  # fmt: skip
 
 
@@ -68,6 +70,38 @@ def open_table(spool: Spool) -> Opener:
                         (released.sha256, contract, kind.value), kind.value,
                         lambda target: egress.write_copy(path, target, kind, mark),
                     )  # fmt: skip
+                except BeingMade:
+                    return refuse(rules.COPY_BEING_MADE.because())
+                return describe(made, kind.value)
+
+            return answer
+
+        return BuyerAnswer(of)
+
+    return opened
+
+
+def open_report(spool: Spool) -> Opener:
+    """Return what opens a released table of which reports are made; ``spool`` holds them."""
+
+    def opened(path: Path, definition: Definition, keys: Keys) -> BuyerAnswer:
+        report, released = definition.report, egress.released_table(path)
+        if report is None:
+            raise ValueError("the product does not say what its report holds")
+        version = digest_of(report)
+
+        def of(contract: ContractId) -> Answer:
+            def answer(fields: dict[str, str]) -> Outcome:
+                wanted = fields.get(FORMAT_FIELD, ReportFormat.PDF.value)
+                if wanted not in set(ReportFormat):
+                    return refuse(rules.FORMAT_UNKNOWN.because(formats=", ".join(ReportFormat)))
+                kind = ReportFormat(wanted)
+
+                def make(target: Path) -> None:
+                    egress.write_report(path, target, report, kind, keys, released.sha256, contract)
+
+                try:
+                    made = spool.file((released.sha256, version, contract, kind.value), kind.value, make)
                 except BeingMade:
                     return refuse(rules.COPY_BEING_MADE.because())
                 return describe(made, kind.value)

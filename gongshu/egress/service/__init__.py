@@ -24,11 +24,13 @@ from gongshu.egress.service.outputs import (
     submit_for_review,
     vote,
 )
+from gongshu.egress.service.reports import complete_report, write_report
 
 __all__ = [
     "EXCEL_ROWS_MAX",
     "ReleasedTable",
     "collect",
+    "complete_report",
     "copy_mark",
     "evidence_of",
     "get_output",
@@ -46,4 +48,5 @@ __all__ = [
     "submit_for_review",
     "vote",
     "write_copy",
+    "write_report",
 ]
