@@ -16,7 +16,7 @@ from gongshu.base.decisions import Reason, Refused
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import demo
-from gongshu.server.gateways import gateway_commands
+from gongshu.server.gateways import add_gateway_arguments, gateway_commands
 from gongshu.server.joint import acting, joint_commands
 from gongshu.server.migrate import open_site
 from gongshu.server.problems import EXIT_CODE_OF, leading_kind
@@ -102,6 +102,12 @@ def _sql_submit(settings: Settings, args: argparse.Namespace) -> int:
     return compute_cli.sql_submit(*acting(settings), args.entitlement, args.title, sql, tuple(args.param), args.engine)
 
 
+def _sql_report(settings: Settings, args: argparse.Namespace) -> int:
+    from gongshu.compute import cli as compute_cli  # noqa: PLC0415
+
+    return compute_cli.sql_report(*acting(settings), args.job, as_json=args.json)
+
+
 def _token(settings: Settings, args: argparse.Namespace) -> int:
     site = open_site(settings)
     password = getpass("password 密码: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
@@ -148,12 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--data", type=Path, metavar="DIR", help="take the CSV files of DIR as enterprise registrations")
     command("serve", _serve, "run console and API 运行控制台和接口")
     command("worker", _worker, "run jobs and deadlines 运行作业和期限")
-    sub = command("gateway", _gateway, "serve product calls 运行产品调用网关")
-    sub.add_argument("--name", default="", help="its name among several (default: GONGSHU_GATEWAY_NAME, g1)")
-    sub.add_argument("--port", type=int, default=0, help="where it listens (default: GONGSHU_GATEWAY_PORT, 8001)")
-    sub.add_argument(
-        "--control", default="", metavar="URL", help="where the control plane is, for one of several gateways"
-    )
+    add_gateway_arguments(command("gateway", _gateway, "serve product calls 运行产品调用网关"))
     audit = commands.add_parser("audit", help="check and prove the tamper-evident log 核验防篡改日志")
     parts = audit.add_subparsers(dest="part", required=True, metavar="part")
     fsck = parts.add_parser("fsck", help="recompute everything from the entries; exit 0 only when all is well")
@@ -175,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("--title", required=True, help="title of the job")
     submit.add_argument("--engine", choices=("duckdb", "spark"), default="", help="default: by the amount of data")
     submit.set_defaults(run=_sql_submit)
+    report = sql.add_parser("report", help="how a job ran, and what was withheld 任务的运行报告")
+    report.add_argument("job", help="id of the job")
+    report.add_argument("--json", action="store_true", help="print one JSON object")
+    report.set_defaults(run=_sql_report)
     for part in (explain, submit):
         part.add_argument(
             "--param", action="append", default=[], metavar="NAME:TYPE(LIMIT)=VALUE",
@@ -187,7 +192,9 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("entitlement", help="id of the entitlement 使用资格编号")
     budget.add_argument("--json", action="store_true", help="print one JSON object 输出 JSON")
     gateway_commands(commands)
-    copy = commands.add_parser("copy", help="copies of data packages 数据包副本").add_subparsers(dest="part", required=True)
+    copy = commands.add_parser("copy", help="copies of data packages 数据包副本").add_subparsers(
+        dest="part", required=True
+    )
     traced = copy.add_parser("trace", help="whose copy a leaked file is 泄露的文件属于哪份合约")
     traced.add_argument("file", type=Path, help="the file: CSV, Parquet or Excel")
     traced.add_argument("--json", action="store_true", help="print one JSON object")

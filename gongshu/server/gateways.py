@@ -37,6 +37,15 @@ def _key(settings: Settings, args: argparse.Namespace) -> int:
     return cli.key(settings.home, gateway_ports(settings.home)[1], args.name)
 
 
+def add_gateway_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add what ``gongshu gateway`` takes; the environment gives what is left out."""
+    sub.add_argument("--name", default="", help="its name among several (default: GONGSHU_GATEWAY_NAME, g1)")
+    sub.add_argument("--port", type=int, default=0, help="where it listens (default: GONGSHU_GATEWAY_PORT, 8001)")
+    sub.add_argument(
+        "--control", default="", metavar="URL", help="where the control plane is, for one of several gateways"
+    )
+
+
 def gateway_commands(commands: Any) -> None:
     """Add the commands of several gateways."""
     text = "spread contracts over several gateways 把合约分布到多个网关"

@@ -294,7 +294,7 @@ async def _take_bulk(
 ) -> None:
     """Take a bulk task. Only who shows a key that is known may send so long a body, and only a few at once."""
     proof = dict(scope["headers"]).get(b"authorization", b"")
-    is_known = gateway.contract_of(proof) is not None
+    is_known = gateway.opening.contract_of(proof) is not None
     if is_known and gateway.uploads >= UPLOADS_AT_ONCE_MAX:
         await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1), close=True)
         return

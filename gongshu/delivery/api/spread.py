@@ -140,7 +140,7 @@ class SpreadApp:
         known = self._contracts.get(proof)
         if known is not None:
             return known
-        found = gateway.contract_of(proof)
+        found = gateway.opening.contract_of(proof)
         if found is not None and proof[:7].lower() == b"bearer ":
             if len(self._contracts) >= KEYS_REMEMBERED_MAX:
                 self._contracts.clear()

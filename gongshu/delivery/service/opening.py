@@ -5,14 +5,17 @@ signed head says opens nothing.
 """
 
 import logging
+from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import msgspec
 
-from gongshu.base.ids import KeyId
+from gongshu.base.ids import ContractId, KeyId
+from gongshu.base.signing import read_header
 from gongshu.delivery import adapters, rules
 from gongshu.delivery.service.artifacts import source_of
+from gongshu.delivery.service.signatures import opener_of
 from gongshu.delivery.types import SnapshotContract, SnapshotHead, SnapshotProduct
 
 log = logging.getLogger("gongshu.gateway")
@@ -78,6 +81,16 @@ class Opening:
         self._shards = {digest: shard for digest, shard in self._shards.items() if digest in named}
         if before is None or (before.contracts, before.products) != (head.contracts, head.products):
             self._opened, self._products = {}, {}
+
+    def contract_of(self, proof: bytes) -> ContractId | None:
+        """Return the contract that the key of an ``Authorization`` header belongs to, whether or not its holder is proved."""
+        signed = None if proof[:7].lower() == b"bearer " else read_header(proof.decode("ascii", "replace"))
+        opener = proof[7:] if signed is None else opener_of(signed.key)
+        try:
+            opened = self.find(sha256(opener).digest())
+        except adapters.SnapshotInvalid:
+            return None
+        return None if opened is None else opened.contract.id
 
     def find(self, key: bytes) -> Opened | None:
         """Return what the key with this SHA-256 opens, or ``None``; raise ``SnapshotInvalid`` when a shard is damaged."""

@@ -17,7 +17,6 @@ import msgspec
 from gongshu.base.days import Period
 from gongshu.base.decisions import Denied, Reason
 from gongshu.base.ids import ContractId
-from gongshu.base.signing import read_header
 from gongshu.base.site import Clock, Keys
 from gongshu.delivery import rules
 from gongshu.delivery.adapters import SnapshotInvalid
@@ -100,8 +99,8 @@ class Gateway:
         self._artifacts, self._threads = Artifacts(home, keys, openers or openers_of(home, gateway)), Threads()
         self.measures = Measures(self._states)
         self._others_states: Callable[[], dict[str, float]] = dict
-        self._opening = Opening(home)
-        self._consents = ConsentCheck(keys, self._opening.is_withdrawn)
+        self.opening = Opening(home)
+        self._consents = ConsentCheck(keys, self.opening.is_withdrawn)
         self._signatures = Signatures(keys, clock)
         self.uploads = 0  # bulk tasks that are arriving
         self.bulk = Bulk(home, gateway, keys, self.answer_batch, clock)
@@ -115,7 +114,7 @@ class Gateway:
 
     def _adopt(self, snapshot: SnapshotHead) -> None:
         """Serve by ``snapshot`` from now on."""
-        self._opening.adopt(snapshot)
+        self.opening.adopt(snapshot)
         self._consents.adopt(bytes.fromhex(snapshot.consent_key))
         self._snapshot, self._life = snapshot, rules.life_of(snapshot)
 
@@ -139,16 +138,6 @@ class Gateway:
     def tell_also(self, states: Callable[[], dict[str, float]]) -> None:
         """Let the metrics tell ``states`` too: how this gateway stands with others."""
         self._others_states = states
-
-    def contract_of(self, proof: bytes) -> ContractId | None:
-        """Return the contract that the key of an ``Authorization`` header belongs to, whether or not its holder is proved."""
-        signed = None if proof[:7].lower() == b"bearer " else read_header(proof.decode("ascii", "replace"))
-        opener = proof[7:] if signed is None else opener_of(signed.key)
-        try:
-            opened = self._opening.find(sha256(opener).digest())
-        except SnapshotInvalid:
-            return None
-        return None if opened is None else opened.contract.id
 
     def unready(self) -> Reason | None:
         """Return why calls cannot be served now, or ``None``."""
@@ -295,7 +284,7 @@ class Gateway:
             return Turned((rules.KEY_MISSING.because(),))
         opener = call.secret if call.signed is None else opener_of(call.signed.key)
         try:
-            opened = self._opening.find(call.proven or sha256(opener).digest())
+            opened = self.opening.find(call.proven or sha256(opener).digest())
         except SnapshotInvalid:
             return Turned((rules.SNAPSHOT_DAMAGED.because(),), retry_after_seconds=RETRY_SECONDS)
         if opened is None or opened.is_signing != (call.signed is not None or call.is_proved_by_signature):
