@@ -67,22 +67,20 @@ def weigh(  # noqa: PLR0917 - what lies beside each other, and where what passes
         engine.execute(TRACED, {"trace": str(trace)})
         groups = _groups(engine, traces)
         refused = set(decisions.repeats(groups, by_key, _units_of(engine, whole), limits.units_min))
-        novel = [
-            units for units in dict.fromkeys(sorted((g.units for g in groups), reverse=True)) if units not in order
-        ]
+        novel = sorted({g.units for g in groups if (g.trace, g.group) not in refused} - set(order), reverse=True)
         count = known + len(novel)
         if count > limits.sets_max:
             return Found({}, count, is_spent=bool(novel))
-        order |= {units: known + 1 + place for place, units in enumerate(novel)}
-        _add_members(engine, order, set(novel))
-        table = _kinds(engine, count)
-        if table is None:
-            return Found({}, count, is_spent=True)
-        families = _families(count, order, groups, by_key, refused)
-        share = limits.leverage_percent_max / 100
-        passes = decisions.sets(*table, known, limits.units_min, share, families)
-        failed = {units for units, is_shown in zip(novel, passes, strict=True) if not is_shown}
-        refused |= {(group.trace, group.group) for group in groups if group.units in failed}
+        if novel:
+            order |= {units: known + 1 + place for place, units in enumerate(novel)}
+            _add_members(engine, order, set(novel))
+            table = _kinds(engine, count)
+            if table is None:
+                return Found({}, count, is_spent=True)
+            families = _families(count, order, groups, by_key, refused)
+            passes = decisions.sets(*table, known, limits.units_min, limits.leverage_percent_max / 100, families)
+            failed = {units for units, is_shown in zip(novel, passes, strict=True) if not is_shown}
+            refused |= {(group.trace, group.group) for group in groups if group.units in failed}
         _write(engine, [g for g in groups if (g.trace, g.group) not in refused], by_key, order, set(novel), target)
         found: dict[int, tuple[int, ...]] = {}
         for number, group in sorted(refused):
@@ -102,6 +100,11 @@ MARKED = """
 MEMBERS = """
     INSERT INTO members SELECT f.sid, u, CASE f.kind WHEN 0 THEN 1 ELSE w END
     FROM first AS f JOIN traced AS t ON t.s = f.s AND t.g = f.g AND t.c = f.c
+"""
+KINDS = """
+    CREATE TABLE kinds AS SELECT row_number() OVER () - 1 AS kind, any_value(u) AS u, count(*) AS units FROM (
+        SELECT u, count(*) AS n, sum(hash(sid, w)) AS mark FROM members GROUP BY u
+    ) GROUP BY n, mark
 """
 KNOWN = """
     SELECT sid, count(*), CASE WHEN bool_and(w = 1) THEN sum(hash(u)) ELSE sum(hash(u, round(w, 6))) END
@@ -212,17 +215,14 @@ def _write(  # noqa: PLR0917 - what is known, what is new, where it goes
 
 def _kinds(engine: duckdb.DuckDBPyConnection, sets: int) -> tuple[Any, Any] | None:
     """Return the weights of each kind of unit in each set, known ones first, and how many units there are of each kind."""
-    engine.execute(
-        "CREATE TABLE kinds AS SELECT row_number() OVER () - 1 AS kind, sids, weights, count(*) AS units FROM ("
-        "SELECT list(sid ORDER BY sid) AS sids, list(w ORDER BY sid) AS weights FROM members GROUP BY u) GROUP BY sids, weights"
-    )
+    engine.execute(KINDS)
     units = np.array(
         [row[0] for row in engine.execute("SELECT units FROM kinds ORDER BY kind").fetchall()], dtype=float
     )
     if len(units) * max(1, sets) > CELLS_MAX:
         return None
     weights = np.zeros((len(units), sets))
-    cells = engine.execute("SELECT kind, unnest(sids) AS sid, unnest(weights) AS w FROM kinds").fetchnumpy()
+    cells = engine.execute("SELECT kind, sid, w FROM kinds JOIN members ON members.u = kinds.u").fetchnumpy()
     weights[np.asarray(cells["kind"], dtype=int), np.asarray(cells["sid"], dtype=int) - 1] = np.asarray(
         cells["w"], dtype=float
     )
