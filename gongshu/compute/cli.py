@@ -9,7 +9,7 @@ from typing import Any
 from gongshu.access.types import SYSTEM, Actor
 from gongshu.base.decisions import Refused
 from gongshu.base.digest import canonical_json
-from gongshu.base.ids import EntitlementId
+from gongshu.base.ids import EntitlementId, JobId
 from gongshu.base.site import Site
 from gongshu.compute import service
 from gongshu.compute.service import JointHalf, JointTerms
@@ -86,6 +86,25 @@ def sql_submit(  # noqa: PLR0917 - what is submitted
     given, chosen = service.read_parameters(parameters).value_or_raise(), Engine(engine) if engine else None
     print(service.submit_sql(site, actor, EntitlementId(entitlement_id), title, sql, chosen, given).id)
     return 0
+
+
+def sql_report(site: Site, actor: Actor, job_id: str, *, as_json: bool = False) -> int:
+    """Print what may be told of a job's run; return 1 while there is nothing to tell."""
+    job = service.get_job(site, actor, JobId(job_id))
+    report = job.report
+    if as_json:
+        print(canonical_json(report).decode())
+    elif report is None:
+        print(f"{job.status} {job.failure_code}".rstrip())
+    else:
+        some = "some 若干"
+        groups = "0" if not report.some_withheld else some if report.groups_withheld is None else report.groups_withheld
+        share = some if report.units_withheld_percent is None else f"{report.units_withheld_percent} %"
+        print(f"rows in the result 结果行数: {report.rows}")
+        print(f"groups withheld 未予显示的分组: {groups}")
+        if report.some_withheld:
+            print(f"units in withheld groups, about 未显示分组中的主体约占: {share}")
+    return 0 if report is not None else 1
 
 
 def show_budget(site: Site, entitlement_id: str, *, as_json: bool = False) -> int:

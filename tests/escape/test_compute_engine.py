@@ -176,20 +176,23 @@ def test_a_link_in_the_outbox_is_no_output(tmp_path):
 
 WITHHELD = [
     # Two groups of the same five units: five of them for sure, and not ten.
-    (["SELECT k AS c0, false AS passes, 5 AS units, false AS negative FROM t WHERE k < 2 GROUP BY k"], (2, 5)),
+    (["SELECT k AS c0, false AS passes, 5 AS units, false AS negative FROM t WHERE k < 2 GROUP BY k"], (2, 5, 10, 10)),
     # The same small group in two steps is one small group.
-    (["SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k = 1 GROUP BY k"] * 2, (2, 0)),
+    (["SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k = 1 GROUP BY k"] * 2, (2, 0, 60, 60)),
     (
         [
             "SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k < 2 GROUP BY k",
             "SELECT k AS c0, false AS passes, 12 AS units, false AS negative FROM t WHERE k < 3 GROUP BY k",
         ],
-        (5, 12),
+        (5, 12, 96, 96),
     ),
+    # Of three groups the first is shown: both others together are two thirds of all units.
+    (["SELECT k AS c0, k = 0 AS passes, 20 AS units, false AS negative FROM t WHERE k < 3 GROUP BY k"], (2, 20, 40, 60)),
 ]
 
 
 @pytest.mark.parametrize(("stages", "told"), WITHHELD)
 def test_withheld_groups_are_told_with_no_more_units_than_they_have_for_sure(run, stages, told):
     outcome = sandbox.run_engine(query('SELECT c0 FROM "stage:0" WHERE passes', *stages), run)
-    assert (outcome.code, (outcome.groups_withheld, outcome.units_withheld)) == ("", told)
+    counted = (outcome.groups_withheld, outcome.units_withheld, outcome.members_withheld, outcome.members)
+    assert (outcome.code, counted) == ("", told)

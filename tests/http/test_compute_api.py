@@ -81,6 +81,27 @@ def test_the_engine_is_chosen_and_the_sql_of_each_is_shown(
     capsys.readouterr()
 
 
+def test_the_report_tells_how_many_groups_and_units_were_withheld(
+    ask: Ask, sqlite_site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early = "month(注册日期) <= 4"
+    sql = f"SELECT year(注册日期) AS y, count(*) FILTER (WHERE {early}) AS n FROM enterprise GROUP BY year(注册日期)"
+    told = {}
+    for title, statement in (("some", BY_REGION), ("exact", sql)):
+        job = ask(DEVELOPER, "POST", f"{BASE}/jobs/sql", {"title": title, "sql": statement}, expect=201)
+        assert cli.sql_report(sqlite_site, DEVELOPER, job["id"]) == 1
+        compute.run_job(sqlite_site, JobId(job["id"]))
+        report = ask(DEVELOPER, "GET", f"/jobs/{job['id']}")["report"]
+        told[title] = (report["some_withheld"], report["groups_withheld"], report["units_withheld_percent"])
+        assert cli.sql_report(sqlite_site, DEVELOPER, job["id"]) == 0
+    assert told == {"some": (True, None, None), "exact": (True, 2, 10)}
+    assert job["id"] not in capsys.readouterr().out
+    assert cli.sql_report(sqlite_site, DEVELOPER, job["id"]) == 0
+    assert {"2", "10 %"} <= {line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()}
+    assert cli.sql_report(sqlite_site, DEVELOPER, job["id"], as_json=True) == 0
+    assert '"units_withheld_percent":10' in capsys.readouterr().out
+
+
 def test_a_refused_statement_names_column_operator_and_fix(ask: Ask, sqlite_site: Site) -> None:
     sql = "SELECT 企业名称, max(注册资本) FROM enterprise GROUP BY 企业名称"
     found = ask(DEVELOPER, "POST", f"{BASE}/sql/explain", {"sql": sql})

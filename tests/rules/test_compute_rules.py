@@ -195,6 +195,45 @@ def test_what_is_told_of_withheld_groups() -> None:
     assert told(2, 10) == (True, 2)
 
 
+@pytest.mark.parametrize(
+    ("members", "of_members", "told"),
+    [
+        (0, 0, None),
+        (10, 19, None),  # a half of nineteen is fewer than ten
+        (10, 20, 50),
+        (14, 50, 20),
+        (16, 50, 40),
+        (30, 100, 30),
+        (34, 100, 30),
+        (36, 100, 40),
+        (36, 200, 20),
+        (77, 1_000, 8),
+        (77, 500, 16),
+        (500, 500, 100),
+    ],
+)
+def test_the_share_of_withheld_units_is_told_in_steps_of_enough_units(
+    members: int, of_members: int, told: int | None
+) -> None:
+    assert jobs.share_of(members, of_members, 10) == told
+    steps = {jobs.share_of(n, of_members, 10) for n in range(of_members + 1)} - {None}
+    alike = [sum(jobs.share_of(n, of_members, 10) == step for n in range(of_members + 1)) for step in steps]
+    assert all(many >= 5 for many in alike)  # the first and the last are halves of a step
+    assert sum(many < 10 for many in alike) <= 2
+
+
+def test_the_share_is_told_when_the_number_of_groups_is() -> None:
+    def told(groups: int, units: int) -> tuple[int | None, int | None]:
+        report = jobs.report_of(
+            rows=1, groups=groups, units=units, units_min=10, runtime_ms=1, defences=(), negative=False,
+            has_groups=True, members=30, of_members=200,
+        )  # fmt: skip
+        return report.groups_withheld, report.units_withheld_percent
+
+    assert told(0, 0) == told(1, 50) == told(2, 9) == (None, None)
+    assert told(2, 10) == (2, 15)
+
+
 def test_who_sees_a_job() -> None:
     job = replace(samples.job(), operator=samples.OPERATOR)
     seeing = [samples.actor(samples.DEVELOPER), samples.actor(samples.OPERATOR), samples.actor("x", Role.REVIEWER)]

@@ -151,7 +151,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     limits = request["limits"]
     engine, marks = open_engine(request)
     given, readable, scanned = set(request["relations"]), set(request["relations"]), set[str]()
-    withheld = {"groups": 0, "units": 0, "negative": False}
+    withheld = {"groups": 0, "units": 0, "members": 0, "of_members": 0, "negative": False}
     kept = iter(request["kept"])
     for stage in request["stages"]:
         scanned |= check_plan(engine, stage["sql"], request, readable, marks)
@@ -162,14 +162,17 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         readable.add(stage["name"])
         if not stage["is_counted"]:
             continue
-        groups, units, negative = engine.execute(
+        groups, units, members, of_members, negative = engine.execute(
             "SELECT count(*) FILTER (NOT passes), coalesce(max(units) FILTER (NOT passes), 0), "  # noqa: S608 - quoted
+            "coalesce(sum(units) FILTER (NOT passes), 0), coalesce(sum(units), 0), "
             f"coalesce(bool_or(negative) FILTER (passes), false) FROM {quoted(stage['name'])}"
-        ).fetchone() or (0, 0, False)
+        ).fetchone() or (0, 0, 0, 0, False)
         if groups:  # of two groups the larger has that many different units for sure; their sum may count some twice
             certain = int(units) if groups > 1 else 0
             withheld["units"] = min(withheld["units"], certain) if withheld["groups"] else certain
         withheld["groups"] += int(groups)
+        withheld["members"] += int(members)
+        withheld["of_members"] += int(of_members)
         withheld["negative"] = withheld["negative"] or bool(negative)
     scanned |= check_plan(engine, request["sql"], request, readable, marks)
     if given - scanned:

@@ -48,13 +48,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: counts, or the code of what went wrong. Never a value, never a message of the engine."""
+    """What came of a run: counts, or the code of what went wrong. Never a value, never a message of the engine.
+
+    ``units_withheld``: so many different units at least stand in withheld groups. ``members``: units of all groups, each
+    counted in every group that it is in; ``members_withheld``: those of withheld groups.
+    """
 
     code: str = ""
     rows: int = 0
     columns: tuple[str, ...] = ()
     groups_withheld: int = 0
     units_withheld: int = 0
+    members_withheld: int = 0
+    members: int = 0
     has_negative: bool = False
     defences: tuple[str, ...] = ()
 
@@ -170,5 +176,6 @@ def _outcome(ended: Ended, defences: tuple[str, ...]) -> Outcome:
         return Outcome(code=str(told["code"]), defences=defences)
     return Outcome(
         rows=int(told["rows"]), columns=tuple(told["columns"]), groups_withheld=int(told["groups"]),
-        units_withheld=int(told["units"]), has_negative=bool(told["negative"]), defences=defences,
+        units_withheld=int(told["units"]), members_withheld=int(told["members"]),
+        members=int(told["of_members"]), has_negative=bool(told["negative"]), defences=defences,
     )  # fmt: skip

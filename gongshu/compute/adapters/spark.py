@@ -136,7 +136,8 @@ def _outcome(answer: bytes | None) -> tuple[Outcome, tuple[tuple[str, str], ...]
     columns = tuple((str(name), str(kind)) for name, kind in told["columns"])
     outcome = Outcome(
         rows=int(told["rows"]), columns=tuple(name for name, _ in columns), groups_withheld=int(told["groups"]),
-        units_withheld=int(told["units"]), has_negative=bool(told["negative"]), defences=DEFENCES,
+        units_withheld=int(told["units"]), members_withheld=int(told["members"]),
+        members=int(told["of_members"]), has_negative=bool(told["negative"]), defences=DEFENCES,
     )  # fmt: skip
     return outcome, columns
 

@@ -121,7 +121,7 @@ def run(session: Any, request: dict[str, Any]) -> dict[str, Any]:
     limits, operators = request["limits"], frozenset(request["operators"])
     given, readable, scanned = set(request["relations"]), set(request["relations"]), set[str]()
     show_relations(session, request["relations"])
-    withheld = {"groups": 0, "units": 0, "negative": False}
+    withheld = {"groups": 0, "units": 0, "members": 0, "of_members": 0, "negative": False}
     for stage in request["stages"]:
         scanned |= check_plan(session, stage["sql"], operators, readable)
         kept = session.sql(stage["sql"]).localCheckpoint(eager=True)
@@ -129,14 +129,17 @@ def run(session: Any, request: dict[str, Any]) -> dict[str, Any]:
         readable.add(stage["name"])
         if not stage["is_counted"]:
             continue
-        groups, units, negative = session.sql(
+        groups, units, members, of_members, negative = session.sql(
             "SELECT count_if(NOT passes), coalesce(max(CASE WHEN NOT passes THEN units END), 0), "  # noqa: S608 - quoted
+            "coalesce(sum(CASE WHEN NOT passes THEN units END), 0), coalesce(sum(units), 0), "
             f"coalesce(bool_or(CASE WHEN passes THEN negative END), false) FROM {quoted(stage['name'])}"
         ).collect()[0]
         if groups:  # of two groups the larger has that many different units for sure; their sum may count some twice
             certain = int(units) if groups > 1 else 0
             withheld["units"] = min(withheld["units"], certain) if withheld["groups"] else certain
         withheld["groups"] += int(groups)
+        withheld["members"] += int(members)
+        withheld["of_members"] += int(of_members)
         withheld["negative"] = withheld["negative"] or bool(negative)
     scanned |= check_plan(session, request["sql"], operators, readable)
     if given - scanned:

@@ -44,6 +44,8 @@ SYNTHETIC_LIMITS = JobLimits(
 OVERSIGHT = frozenset({Role.AUDITOR, Role.AUTHORISING_BODY, Role.IMPLEMENTING_AGENCY, Role.REVIEWER})
 """Roles that see every job. None of them sees a value: a job holds code, names and counts."""
 TITLE_CHARACTERS_MAX = 200
+SHARE_STEPS = (1, 2, 5, 10, 20, 25, 50)
+"""Per cent. Each goes into 100 without a rest."""
 
 JOB_TITLE_MISSING = rule(
     "job-title-missing", Kind.INVALID, zh="请填写任务名称（不超过 {limit} 字）。",
@@ -99,7 +101,16 @@ def plan_lookup(
     """Freeze a permitted look-up."""
     code = canonical_json(definition)
     return JobPlan(
-        JobKind.LOOKUP, entitlement, code.decode(), sha256_hex(code), inputs, None, None, thresholds, LIMITS, lookup=definition
+        JobKind.LOOKUP,
+        entitlement,
+        code.decode(),
+        sha256_hex(code),
+        inputs,
+        None,
+        None,
+        thresholds,
+        LIMITS,
+        lookup=definition,
     )
 
 
@@ -127,9 +138,11 @@ def decide_success(job: Job, files: tuple[OutputFile, ...], report: JobReport, n
 
 def report_of(
     *, rows: int, groups: int, units: int, units_min: int, runtime_ms: int, defences: tuple[str, ...], negative: bool,
-    has_groups: bool = False,
+    has_groups: bool = False, members: int = 0, of_members: int = 0,
 ) -> JobReport:  # fmt: skip
     """Return what may be told: the number of withheld groups only if it is at least two and of ``units_min`` units.
+
+    So with the share of units in them (``members`` of ``of_members``, see ``share_of``): else "some" (controls §3).
 
     Where rows were grouped (``has_groups``), none and few are told alike: the difference would say that somebody is there.
     """
@@ -137,7 +150,20 @@ def report_of(
     return JobReport(
         rows=rows, some_withheld=groups > 0 or has_groups, groups_withheld=groups if is_exact else None, runtime_ms=runtime_ms,
         defences=defences, needs_review=negative,
+        units_withheld_percent=share_of(members, of_members, units_min) if is_exact and groups else None,
     )  # fmt: skip
+
+
+def share_of(members: int, of_members: int, units_min: int) -> int | None:
+    """Return a share in per cent, rounded to the smallest step that stands for at least ``units_min`` units.
+
+    A finer one would tell, beside the number of all units, how many fewer than ``units_min`` there are. ``None`` where even
+    a half is finer than that.
+    """
+    fitting = [step for step in SHARE_STEPS if step * of_members >= 100 * units_min]
+    if not fitting or not of_members:
+        return None
+    return (200 * members + fitting[0] * of_members) // (2 * fitting[0] * of_members) * fitting[0]
 
 
 def sees(actor: Actor, job: Job | JointAgreement) -> bool:

@@ -156,6 +156,7 @@ def _run_query(site: Site, job: Job, governed: Governed, place: Path, clock: flo
         rows=outcome.rows, groups=outcome.groups_withheld, units=outcome.units_withheld,
         units_min=job.plan.thresholds.units_min, runtime_ms=round((time.monotonic() - clock) * 1000),
         defences=outcome.defences, negative=outcome.has_negative, has_groups=bool(query.stages),
+        members=outcome.members_withheld, of_members=outcome.members,
     )  # fmt: skip
     files = folders.describe(place / "outbox", dict.fromkeys(RESULT_FILES, outcome.rows))
     return Done(files=files, report=report, defences=outcome.defences)

@@ -150,7 +150,9 @@ class JobReport:
     """What may be told about a run: counts, never values.
 
     ``groups_withheld`` is exact only if at least two groups and ``units_min`` units were withheld; else it is ``None`` and
-    ``some_withheld`` says that there may be some: of groups none and few are told alike.
+    ``some_withheld`` says that there may be some: of groups none and few are told alike. ``units_withheld_percent`` is the
+    share of units that stand in withheld groups, each unit counted in every group that it is in: told under the same
+    condition, rounded so that one step is at least ``units_min`` units.
     """
 
     rows: int
@@ -159,6 +161,7 @@ class JobReport:
     runtime_ms: int
     defences: tuple[str, ...]
     needs_review: bool = False  # a unit's part of a sum was negative: the dominance rules say little then
+    units_withheld_percent: int | None = None
     models: tuple[tuple[str, ModelMeasure], ...] = ()  # of each model of a Python job, what it consists of
 
 
