@@ -78,11 +78,19 @@ def _key_fields(product: ProductVersion) -> tuple[str, ...]:
     return tuple(field.name for field in asked.fields if field.is_key) if asked is not None else ()
 
 
+def _known_by(product: ProductVersion) -> tuple[str, ...]:
+    asked = asked_by(product.definition)
+    if isinstance(asked, LookupDefinition):
+        return tuple(key.column for key in asked.keys)
+    return tuple(field.column for field in asked.fields if field.is_key) if asked is not None else ()
+
+
 def _answers(product: ProductVersion) -> tuple[str, ...]:
     asked = asked_by(product.definition)
     if isinstance(asked, LookupDefinition):
-        return tuple(output.name for output in asked.outputs)
-    return tuple(field.name for field in asked.fields if not field.is_key) if asked is not None else ()
+        bands = {output.name: f" ({' · '.join(output.bounds)})" for output in asked.outputs if output.bounds}
+        return tuple(output.column + bands.get(output.name, "") for output in asked.outputs)
+    return tuple(field.column for field in asked.fields if not field.is_key) if asked is not None else ()
 
 
 def _own_contract_in(tx: Transaction, actor: Actor, contract_id: ContractId) -> Contract:
@@ -104,7 +112,7 @@ def notice(site: Site, actor: Actor, contract_id: ContractId, days: int) -> Cons
         )
     return ConsentNotice(
         contract.id, consumer.id, consumer.name, operator.id, operator.name, product.id, product.title,
-        contract.terms.policy.purposes[0], _key_fields(product), _answers(product),
+        contract.terms.policy.purposes[0], _key_fields(product), _known_by(product), _answers(product),
         rules.period_of(contract, site.now(), days),
     )  # fmt: skip
 
@@ -220,7 +228,7 @@ def show_own(site: Site, consent_id: ConsentId, secret: str) -> tuple[Consent, C
         consumer, operator = parties.party_in(tx, consent.terms.consumer), parties.party_in(tx, consent.operator)
     shown = ConsentNotice(
         consent.contract, consumer.id, consumer.name, operator.id, operator.name, product.id, product.title,
-        consent.terms.purpose, _key_fields(product), _answers(product), consent.terms.period,
+        consent.terms.purpose, _key_fields(product), _known_by(product), _answers(product), consent.terms.period,
     )  # fmt: skip
     return consent, shown
 

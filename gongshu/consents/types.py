@@ -69,7 +69,10 @@ class ConsentClaim(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class ConsentNotice:
-    """What the subject is told before agreeing (PIPL art. 17, 23): who, for what, which data, until when."""
+    """What the subject is told before agreeing (PIPL art. 17, 23): who, for what, which data, until when.
+
+    ``keys`` are the input fields that name the subject, ``known_by`` and ``answers`` the columns behind keys and answers.
+    """
 
     contract: ContractId
     consumer: PartyId
@@ -80,6 +83,7 @@ class ConsentNotice:
     product_title: str
     purpose: str
     keys: tuple[str, ...]
+    known_by: tuple[str, ...]
     answers: tuple[str, ...]
     period: Period
 

@@ -308,6 +308,8 @@ _TONES: tuple[tuple[str, tuple[Enum, ...]], ...] = (
     (
         GOOD,
         (
+            ConsentStatus.GIVEN,
+            ResultCode.SERVED,
             RegistrationStatus.CODED,
             PlanStatus.EFFECTIVE,
             AgreementStatus.EFFECTIVE,

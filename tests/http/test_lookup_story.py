@@ -32,6 +32,7 @@ from tests import looked_up, samples
 from tests.looked_up import NOBODY, OTHER, OTHER_BANK, SUBJECT, agreed, listed, settle, sold
 from tests.world import AUDITOR, BANK, OPERATOR, PUBLIC
 
+ANSWERS = ("状态", "注册资本 (20 · 50 · 200)")
 OTHER_OPERATOR = samples.actor(samples.BUREAU, Role.OPERATOR)
 
 
@@ -259,7 +260,7 @@ def test_who_may_record_see_and_withdraw_a_consent(market):
     assert refused(lambda: consents.get_consent(site, OTHER_BANK, given.consent.id)) == ["not-found"]
     assert refused(lambda: consents.show_own(site, given.consent.id, "0" * 32)) == ["consent-secret-wrong"]
     shown, notice = consents.show_own(site, given.consent.id, f" {given.secret} ")
-    assert (shown.id, notice.answers, notice.keys) == (given.consent.id, ("status", "capital"), ("code",))
+    assert (shown.id, notice.answers, notice.keys) == (given.consent.id, ANSWERS, ("code",))
     assert refused(lambda: consents.withdraw_own(site, PUBLIC, given.consent.id, "x")) == ["consent-secret-wrong"]
     assert refused(lambda: consents.withdraw(site, BANK, given.consent.id)) == ["permission-missing"]
     assert consents.withdraw(site, OPERATOR, given.consent.id).withdrawn_by == "desk"
@@ -281,7 +282,7 @@ def test_the_desk_the_subject_and_the_consumer_do_it_all_over_http(market):
             return control.request(method, f"/api/v1{path}", json=body, headers=head)
 
         told = ask(OPERATOR, "GET", f"/contracts/{bank.contract.id}/consent-notice?days=30").json()
-        assert (told["answers"], told["keys"], told["purpose"]) == (["status", "capital"], ["code"], samples.PURPOSE)
+        assert (told["answers"], told["keys"], told["purpose"]) == ([*ANSWERS], ["code"], samples.PURPOSE)
         body = {"subject": SUBJECT, "days": 30}
         unconfirmed = ask(OPERATOR, "POST", f"/contracts/{bank.contract.id}/consents", body)
         assert (unconfirmed.status_code, codes(unconfirmed)) == (422, ["consent-not-confirmed"])
@@ -303,10 +304,7 @@ def test_the_desk_the_subject_and_the_consumer_do_it_all_over_http(market):
             answer = await consumer.lookup(SUBJECT, consent=token)
             items = await consumer.lookup_batch([("a", SUBJECT, token), ("b", OTHER, token)])
             assert ask(None, "POST", own, {"secret": "guess"}).status_code == 404
-            assert ask(None, "POST", own, {"secret": made["secret"]}).json()["notice"]["answers"] == [
-                "status",
-                "capital",
-            ]
+            assert ask(None, "POST", own, {"secret": made["secret"]}).json()["notice"]["answers"] == [*ANSWERS]
             withdrawn = ask(None, "POST", f"{own}/withdrawal", {"secret": made["secret"]}).json()
             delivery.publish_snapshot(site)
             with pytest.raises(ClientRefused) as late:
