@@ -71,6 +71,23 @@ def test_a_consumer_verifies_one_record_and_many(world, kind):
     assert len(world.records()) == 1_201
 
 
+@pytest.mark.parametrize("kind", ["plain", *signing.ALGORITHMS])
+def test_a_consumer_leaves_many_records_and_fetches_the_results(world, kind):
+    world.publish(policy=policy(calls_max=5_000, calls_per_day_max=5_000))
+    rows = [(f"r{number}", MATCHING if number % 2 else OTHER) for number in range(1_500)]
+    with served(world) as url, Client(url, **account(world, kind)) as client:
+        task = client.submit_bulk(rows, request_id="bulk-1").task
+        while (state := client.bulk_state(task)).status == "working":
+            assert client.submit_bulk(rows, request_id="bulk-1").task == task
+        items = client.bulk_results(task)
+        assert client.drop_bulk(task).done == 1_500
+        with pytest.raises(Refused, match="bulk-unknown"):
+            client.bulk_state(task)
+    assert (state.status, state.answered) == ("done", 1_500)
+    assert [item.request_id for item in items] == [name for name, _ in rows]
+    assert [item.result for item in items[:2]] == ["mismatch", "match"]
+
+
 def test_the_asynchronous_client_does_the_same(world):
     async def work(url: str) -> tuple[str, list[str]]:
         async with AsyncClient(url, **account(world, "GONGSHU-HMAC-SM3")) as client:
@@ -113,7 +130,7 @@ class Lossy(httpx.HTTPTransport):
 
 @pytest.mark.parametrize("kind", ["plain", "GONGSHU-HMAC-SHA256"])
 def test_an_answer_that_got_lost_is_asked_for_again_and_charged_once(world, kind, monkeypatch):
-    monkeypatch.setattr("gongshu.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("gongshu.client.calls.time.sleep", lambda _: None)
     transport = Lossy(2)
     with served(world) as url, Client(url, transport=transport, **account(world, kind)) as client:
         assert client.verify(MATCHING).result == "match"
@@ -125,7 +142,7 @@ def test_an_answer_that_got_lost_is_asked_for_again_and_charged_once(world, kind
 
 def test_a_gateway_that_is_away_leaves_the_request_id_to_the_caller(world, monkeypatch):
     waited: list[float] = []
-    monkeypatch.setattr("gongshu.client.time.sleep", waited.append)
+    monkeypatch.setattr("gongshu.client.calls.time.sleep", waited.append)
     with (
         Client(f"http://127.0.0.1:{free_port()}", **account(world, "plain")) as client,
         pytest.raises(Unanswered) as unanswered,
