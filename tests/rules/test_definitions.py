@@ -69,6 +69,7 @@ def test_only_bare_columns_of_bare_relations_are_boxes():
     assert filtered.is_box
     assert not filtered.is_open
     for told in (
+        f"SELECT {COLUMN}, count(*) FROM people WHERE {COLUMN} IN (7, 8) GROUP BY {COLUMN}",
         f"SELECT count(*) FROM people WHERE {NUMBER} > 3 OR {COLUMN} = 7",
         f"SELECT count(*) FROM people WHERE {NUMBER} + {COLUMN} > 3",
         f"SELECT {COLUMN} + 1, count(*) FROM people GROUP BY {COLUMN} + 1",

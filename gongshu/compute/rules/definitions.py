@@ -38,7 +38,7 @@ class _Rows:
 
 
 def definitions(parts: exp.Expression, keys: int, stages: Sequence[Stage]) -> tuple[Definition, ...]:
-    """Return the definition of each condition of a stage; ``parts`` is the query of ``thresholds.parts_of_units``.
+    """Return the definition of each condition of a stage; ``parts`` is the query of ``stage_sql.parts_of_units``.
 
     ``stages``: those of the statement; where one is mentioned, what is written in them is part of the definition.
     """
@@ -76,7 +76,9 @@ def _definition(
     rest = sorted({_text(atom, names) for atom in atoms if _equality(atom, names) is None})
     others = [_text(node, names) for node in more]
     is_bare = all(isinstance(key, exp.Column) for key in keys)
-    is_box = rows.is_plain and not more and is_bare and all(_is_of_one_column(atom) for atom in atoms)
+    chosen = {column.sql() for atom in atoms if _equality(atom, names) is None for column in atom.find_all(exp.Column)}
+    is_whole = not chosen & {key.sql() for key in keys}  # whoever chooses among the parts makes one that is the target
+    is_box = rows.is_plain and not more and is_bare and is_whole and all(_is_of_one_column(atom) for atom in atoms)
     return Definition(
         rows=digest_of((source, rest, others)), keys=tuple(digest_of(_text(key, names)) for key in keys),
         equalities=tuple(sorted({(digest_of(column), value) for column, value in equal})),

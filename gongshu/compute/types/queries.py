@@ -122,7 +122,8 @@ class Definition:
 
     ``rows``: relations, joins and conditions; ``keys``: the group keys in order; ``equalities``: conditions that a column has
     a value (a digest and the literal), which could as well be group keys. ``is_box``: bare relations by bare columns, under
-    conditions on one column each, so that no person can be singled out. ``is_open``: the same without any condition.
+    conditions on one column each and not on the keys, so that no person can be made a part of its own. ``is_open``: the same
+    without any condition.
     """
 
     rows: str
