@@ -43,7 +43,7 @@ def definitions(parts: exp.Expression, keys: int, stages: Sequence[Stage]) -> tu
     ``stages``: those of the statement; where one is mentioned, what is written in them is part of the definition.
     """
     given = cast(exp.CTE, parts.args["with_"].expressions[0]).this
-    rows = _inlined(given.copy())
+    rows = _inlined(given)
     written = [rows.columns[f"{column.this.name}"] for column in _grouped(parts)[:keys]]
     more = [node for name, node in rows.columns.items() if not DEMANDED.fullmatch(name)]
     if any(table.name.startswith(STAGE) for table in given.find_all(exp.Table)):
@@ -72,11 +72,12 @@ def _definition(
     names: dict[str, str] = {}
     source = [_text(part, names) for part in rows.sources]
     atoms = (*rows.atoms, *test)
-    equal = [pair for atom in atoms if (pair := _equality(atom, names)) is not None]
-    rest = sorted({_text(atom, names) for atom in atoms if _equality(atom, names) is None})
+    pairs = [(atom, _equality(atom, names)) for atom in atoms]
+    equal = [pair for _, pair in pairs if pair is not None]
+    rest = sorted({_text(atom, names) for atom, pair in pairs if pair is None})
     others = [_text(node, names) for node in more]
     is_bare = all(isinstance(key, exp.Column) for key in keys)
-    chosen = {column.sql() for atom in atoms if _equality(atom, names) is None for column in atom.find_all(exp.Column)}
+    chosen = {column.sql() for atom, pair in pairs if pair is None for column in atom.find_all(exp.Column)}
     is_whole = not chosen & {key.sql() for key in keys}  # whoever chooses among the parts makes one that is the target
     is_box = rows.is_plain and not more and is_bare and is_whole and all(_is_of_one_column(atom) for atom in atoms)
     return Definition(

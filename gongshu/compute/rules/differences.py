@@ -13,9 +13,12 @@ ratio for most, so that rows which were doubled on purpose change nothing.
 
 # ruff: noqa: S608 - the text is made of names and numbers that are made here
 
-from gongshu.compute.rules import thresholds as one_stage
+from dataclasses import replace
+
 from gongshu.compute.rules.definitions import definitions
-from gongshu.compute.rules.stages import Draft
+from gongshu.compute.rules.guards import NO_UNIT
+from gongshu.compute.rules.stage_sql import with_complement
+from gongshu.compute.rules.stages import Draft, UnitTable
 from gongshu.compute.rules.terms import written_sql
 from gongshu.compute.types import Stage, Trace
 from gongshu.policies.types import Thresholds
@@ -37,19 +40,34 @@ def stages(drafts: tuple[Draft, ...], thresholds: Thresholds) -> tuple[Stage, ..
         if not draft.is_guarded or draft.parts is None:
             made.append(Stage(draft.name, written_sql(draft.query)))
             continue
-        queries, tests = draft.parts()
-        query = one_stage.with_complement(draft, thresholds) if draft.keys else draft.query
-        made += [
-            Stage(f"{PARTS}{draft.name}:{kind}", _by_test(written_sql(parts), tests), is_counted=False)
-            for kind, parts in enumerate(queries)
-        ]
+        tabled = draft.tabled() if draft.tabled is not None else None
+        if tabled is not None:
+            made += [Stage(name, written_sql(query), is_counted=False) for name, query in tabled.queries]
+            parts = [_of_table(table) for table in tabled.tables]
+        else:
+            queries, tests = draft.parts()
+            parts = [_by_test(written_sql(query), tests) for query in queries]
+        query = draft.query if tabled is None else tabled.query
+        if draft.keys:
+            query = with_complement(replace(draft, query=query), thresholds)
+        made += [Stage(f"{PARTS}{draft.name}:{kind}", sql, is_counted=False) for kind, sql in enumerate(parts)]
         if earlier:
             made.append(Stage(f"{DRAFT}{draft.name}", written_sql(query), is_counted=False))
-            made.append(Stage(draft.name, _checked(draft, len(queries), earlier, thresholds.units_min)))
+            made.append(Stage(draft.name, _checked(draft, len(parts), earlier, thresholds.units_min)))
         else:
             made.append(Stage(draft.name, written_sql(query)))
-        earlier.append((draft, len(queries)))
+        earlier.append((draft, len(parts)))
     return tuple(made)
+
+
+def _of_table(table: UnitTable) -> str:
+    group = f"hash({', '.join(table.keys)})" if table.keys else group_hash(0)
+    rows = (
+        f'SELECT {group} AS g, {i} AS c, {table.unit} AS u, {column} AS r FROM "{table.name}" '
+        f"WHERE {table.unit} <> {NO_UNIT} AND {column} > 0"
+        for i, column in enumerate(table.rows)
+    )
+    return " UNION ALL ".join(rows)
 
 
 def _by_test(parts: str, tests: int) -> str:

@@ -193,12 +193,7 @@ class Kept:
         return exp.Case(ifs=[exp.If(this=is_unit, true=node)])
 
 
-NOTHING_KEPT = Kept(is_carrier=False)
-
-
-def parts(
-    plan: Guarded, keys: list[str], unit: str, source: str = SOURCE, *, kept: Kept = NOTHING_KEPT
-) -> exp.Expression:
+def parts(plan: Guarded, keys: list[str], unit: str, source: str, *, kept: Kept) -> exp.Select:
     """Write every unit's part in every group."""
     items = [named(cell.rows(), f"r{i}") for i, cell in enumerate(plan.cells)]
     items += [named(counted(spare.written()), f"q{i}") for i, spare in enumerate(plan.spare)]
@@ -216,10 +211,13 @@ def parts(
 
 
 def guard(
-    plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds, *, kept: Kept = NOTHING_KEPT,
+    plan: Guarded, keys: list[str], unit: str, thresholds: Thresholds, source: str, *, kept: Kept,
     wholes: Sequence[exp.Expression] = (),
 ) -> exp.Expression:  # fmt: skip
-    """Write how many units reach each cell of a group, and the largest parts; ``wholes`` are results made of the parts."""
+    """Write how many units reach each cell of a group, and the largest parts, out of the parts in ``source``.
+
+    ``wholes`` are results that are made of the parts.
+    """
     items = [named(fn("count", name(unit)), THERE)] if kept.lacks_units else []
     items += [_units(unit, f"r{i}", f"n{i}") for i in range(len(plan.cells))]
     items += [_units(unit, f"q{i}", f"m{i}") for i in range(len(plan.spare))]
@@ -235,7 +233,7 @@ def guard(
         items.append(named(fn("min", part.copy()), f"low{j}"))
     for j, net in enumerate(plan.nets):
         items.append(named(_moved(unit, kept.part(plan, plan.addends.index(net)), f"v{j}"), f"moved{j}"))
-    return grouped(f"{PER}{unit}", keys, [*items, *wholes])
+    return grouped(source, keys, [*items, *wholes])
 
 
 def _moved(unit: str, part: exp.Expression, size: str) -> exp.Expression:

@@ -16,7 +16,7 @@ from gongshu.compute.rules.refusals import (
     LINK_MISPLACED,
 )
 from gongshu.compute.rules.scopes import Correlated, Instance, Scope, Source, Staged, fold
-from gongshu.compute.rules.terms import Form, Term, all_of, as_condition
+from gongshu.compute.rules.terms import Form, Mark, Term, all_of, as_condition
 from gongshu.policies.service import combine
 
 KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
@@ -37,6 +37,9 @@ class Joins:
     equalities: list[tuple[Term, Term]] = field(default_factory=list)
     linked: list[Term] = field(default_factory=list)  # SEMI and ANTI JOIN: conditions on the rows so far
     same: dict[int, int] = field(default_factory=dict)  # units that are in every row another one, or missing
+    equal: set[int] = field(default_factory=set)  # of these, those that are the other one in every row
+    classes: dict[Mark, Mark] = field(default_factory=dict)  # columns that are equal in every row: of each, another one
+    units: dict[Mark, int] = field(default_factory=dict)  # of a class (by its last column), the unit that it is
 
     @property
     def conditions(self) -> tuple[Term, ...]:
@@ -91,20 +94,55 @@ class Joins:
         here = {("instance", instance.alias) for instance in scope.instances}
         last = ("instance", scope.instances[-1].alias) if scope.instances else ()
         for one, other in self.equalities[start:]:
-            if one.unit is None or other.unit is None or side == "FULL" or not {one.source, other.source} <= here:
+            if side == "FULL" or not {one.source, other.source} <= here:
+                continue
+            if not side:
+                self._join_classes(one, other)
+                continue
+            if one.unit is None or other.unit is None:
                 continue
             early, late = (other, one) if one.source == last else (one, other)
-            if side and last not in {one.source, other.source}:
+            if last not in {one.source, other.source}:
                 continue
             ends = (late.unit, early.unit) if side == "RIGHT" else (early.unit, late.unit)
             covering, covered = (unit if unit is not None else -1 for unit in ends)
-            if covered not in self.same and self._root(covering) != covered:
-                self.same[covered] = covering
+            self._cover(covering, covered)
+
+    def _join_classes(self, one: Term, other: Term) -> None:
+        """Note that two columns are equal in every row, and with them the units to which each is known to be equal."""
+        ends = [self._class_of(one.mark), self._class_of(other.mark)]
+        known = [self.units.get(end, term.unit) for end, term in zip(ends, (one, other), strict=True)]
+        if ends[0] != ends[1]:
+            self.classes[ends[1]] = ends[0]
+        found = sorted({unit for unit in (*known, one.unit, other.unit) if unit is not None})
+        if found:
+            self.units[ends[0]] = found[0]
+        for unit in found[1:]:
+            if self._cover(found[0], unit):
+                self.equal.add(unit)
+
+    def _class_of(self, mark: Mark) -> Mark:
+        while mark in self.classes:
+            mark = self.classes[mark]
+        return mark
+
+    def _cover(self, covering: int, covered: int) -> bool:
+        is_fresh = covered not in self.same and self._root(covering) != covered
+        if is_fresh:
+            self.same[covered] = covering
+        return is_fresh
 
     def _root(self, unit: int) -> int:
         while unit in self.same:
             unit = self.same[unit]
         return unit
+
+    def counted_as(self, unit: int) -> int:
+        """Return the unit that is this one in every row, and that thresholds count; this one, where there is none."""
+        given = unit
+        while unit in self.equal:
+            unit = self.same[unit]
+        return given if unit in self.same else unit
 
     def add(self, left: Term, right: Term) -> None:
         """Remember an equality of two keys, if that is what it is."""

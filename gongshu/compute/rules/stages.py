@@ -30,6 +30,25 @@ class Wanted:
     separator: str = ","  # of a list that is a text
 
 
+@dataclass(frozen=True)
+class UnitTable:
+    """A table of each unit's part of the groups of a stage: its group keys, its unit, and its numbers of rows by condition."""
+
+    name: str
+    keys: tuple[str, ...]
+    unit: str
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tabled:
+    """A stage whose units' parts are kept in tables: what makes them, what stands in them, and the stage made of them."""
+
+    queries: tuple[tuple[str, exp.Expression], ...]
+    tables: tuple[UnitTable, ...]
+    query: exp.Expression
+
+
 @dataclass(frozen=True, eq=False)
 class Draft:
     """A stage before it is written: its query, how many of its columns are keys, whether thresholds guard it."""
@@ -39,7 +58,8 @@ class Draft:
     keys: int
     columns: int
     is_guarded: bool
-    parts: Callable[[], tuple[tuple[exp.Expression, ...], int]] | None = None  # see ``thresholds.parts_of_units``
+    parts: Callable[[], tuple[tuple[exp.Expression, ...], int]] | None = None  # see ``stage_sql.parts_of_units``
+    tabled: Callable[[], Tabled | None] | None = None  # for comparing it with others: see ``stage_sql.tabled``
     noisy: tuple[Stage, ...] = ()  # instead of ``query``: its steps, where noise takes the place of thresholds
 
 

@@ -8,7 +8,7 @@ from typing import cast
 import sqlglot
 from sqlglot import exp
 
-from gongshu.compute.rules import noise, part_totals, rounding, thresholds
+from gongshu.compute.rules import noise, part_totals, rounding, stage_sql, thresholds
 from gongshu.compute.rules.behind import Behind
 from gongshu.compute.rules.filled import has_unit, is_filled
 from gongshu.compute.rules.grouping_sets import united
@@ -105,14 +105,17 @@ def stage(rows: Rows, collector: Collector, *, is_single_row: bool) -> Staged:
     is_guarded = bool(source.units or source.absent)
     plan = thresholds.plan_of(
         collector, units=is_guarded, sides=len(source.sides), rounding=protection.rounding,
-        filled=partial(is_filled, scope.instances), same=source.same,
+        filled=partial(is_filled, scope.instances), same=source.same, counted_as=rows.joins.counted_as,
     )  # fmt: skip
     if len(plan.spare) > thresholds.SPARE_MAX:
         gate.findings.add(STATEMENT_TOO_LARGE, limit=thresholds.SPARE_MAX)
         return staged
-    query = thresholds.build(collector, plan, source, gate.thresholds)
-    parts = partial(thresholds.parts_of_units, plan, source)
-    gate.drafts.append(Draft(name, query, len(collector.keys), len(released), is_guarded=is_guarded, parts=parts))
+    query = stage_sql.build(collector, plan, source, gate.thresholds)
+    parts = partial(stage_sql.parts_of_units, plan, source)
+    tabled = partial(stage_sql.tabled, name, collector, plan, source, gate.thresholds)
+    gate.drafts.append(
+        Draft(name, query, len(collector.keys), len(released), is_guarded=is_guarded, parts=parts, tabled=tabled)
+    )
     return staged
 
 

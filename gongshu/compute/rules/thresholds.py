@@ -1,28 +1,21 @@
-"""Writes a stage: the groups of one SELECT with the thresholds beside every aggregate (controls §3).
+"""What thresholds ask of the groups of one SELECT, for every aggregate that it asks for (controls §3).
 
-Over the same rows ``main`` holds what was asked for, and ``guards`` what must hold of a group. A group ``passes`` when every
-cell reaches ``units_min`` units of every kind, no sum is dominated by one or two units, and no two of the aggregates
-leave fewer units than that when they are subtracted.
+A group passes when every cell reaches ``units_min`` units of every kind, no sum is dominated by one or two units, and no two
+of the aggregates leave fewer units than that when they are subtracted. ``stage_sql`` writes it.
 """
 
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from sqlglot import exp
 
 from gongshu.catalog.types import DataType
 from gongshu.compute.rules import guards, listing, partials, rounding
-from gongshu.compute.rules.behind import Behind, Rows
+from gongshu.compute.rules.behind import Rows
 from gongshu.compute.rules.functions import AggregateClass, Family, family
 from gongshu.compute.rules.guards import (
-    GUARD,
-    MAIN,
-    PER,
-    SOURCE,
-    STEPS,
     Apart,
     Blank,
     Cell,
@@ -31,7 +24,7 @@ from gongshu.compute.rules.guards import (
     Side,
     Unequal,
 )
-from gongshu.compute.rules.stages import Collector, Draft, Wanted
+from gongshu.compute.rules.stages import Collector, Wanted
 from gongshu.compute.rules.terms import (
     Form,
     Mark,
@@ -44,24 +37,20 @@ from gongshu.compute.rules.terms import (
     negated,
     paren,
     parts_of,
-    quoted,
-    sql_type,
 )
-from gongshu.compute.rules.writing import double, fn, grouped, name, named, number, where
-from gongshu.policies.types import Rounding, Thresholds
+from gongshu.compute.rules.writing import double, fn, name, number, where
+from gongshu.policies.types import Rounding
 
 QUANTILE_MARGIN = 0.10
 QUANTILE_SPREAD = 0.05
-SIGNIFICANT_DIGITS, NEARLY_DIGITS = 3, 6
-"""A quantile lies between 10 % and 90 %, is the mean of the ones 5 % below and above it, rounded to three digits; dates to
-the month. MIN and MAX are the outermost of these. No single row's value comes out."""
+"""A quantile lies between 10 % and 90 %, and is the mean of the ones 5 % below and above it. MIN and MAX are the outermost of
+these. No single row's value comes out."""
 WHOLE_MAX = 10**31
 """A whole number beyond this is no part of a sum, so that sums cannot overflow. Columns and what is reckoned of them without
 a condition stay far below."""
 COUNTED = "#"
 """What counts have in common: rows."""
 SPARE_MAX = 600
-NO_GROUP = exp.Cast(this=exp.Literal.number(0), to=sql_type("UBIGINT"))
 
 
 @dataclass(frozen=True)
@@ -98,10 +87,12 @@ class Plan(Guarded):
     wholes: list[partials.Whole | None] = field(default_factory=list)  # beside ``main``: out of units' parts
     same: frozenset[int] = frozenset()  # positions of units that are another one in every row, or missing
     filled: Callable[[Mark], bool] = lambda _: False  # whether an expression is never NULL
+    counted_as: Callable[[int], int] = lambda unit: unit  # which unit a unit is in every row
 
     def add(self, wanted: Wanted, *, units: bool) -> None:
         """Add an aggregate with its cells, its parts and its steps."""
         is_unit = wanted.unit is not None and units
+        unit = self.counted_as(wanted.unit) if wanted.unit is not None else -1
         terms = (
             tuple(summable(t) for t in wanted.arguments) if wanted.kind is AggregateClass.MOMENT else wanted.arguments
         )
@@ -112,21 +103,21 @@ class Plan(Guarded):
         reach = Cell(tests, missing)
         inner = distinct(c for t in wanted.arguments for c in t.cells) if units else ()
         cells = [reach, *(Cell((*tests, self.rows.column(cell, "p")), missing) for cell in inner)]
-        call = written(wanted, arguments, reach, f"u{wanted.unit}" if is_unit else "")
+        call = written(wanted, arguments, reach, f"u{unit}" if is_unit else "")
         if self.rounding is not None and units:
             test = conjunction([name(t) for t in tests]) if tests else None
             call = rounding.written(wanted, call, arguments, test, self.rounding)
         self.main.append(call)
         self.wholes.append(
-            partials.whole_of(wanted, terms, arguments, reach, wanted.unit if is_unit else None)
+            partials.whole_of(wanted, terms, arguments, reach, unit if is_unit else None)
             if units and self.rounding is None
             else None
         )
         if is_listing:
             return  # each of these rows could be shown by itself
-        if wanted.unit is not None and wanted.unit in self.same:
+        if unit in self.same:
             cells.append(
-                Cell(tests, (f"u{wanted.unit}",))
+                Cell(tests, (f"u{unit}",))
             )  # counted with another unit, so how many there are is looked at here
         self.cells += [cell for cell in dict.fromkeys(cells) if cell not in self.cells]
         if not units:
@@ -241,9 +232,10 @@ def _may_cancel(term: Term) -> bool:
 def plan_of(
     collector: Collector, *, units: bool, sides: int, rounding: Rounding | None = None,
     filled: Callable[[Mark], bool] = lambda _: False, same: frozenset[int] = frozenset(),
+    counted_as: Callable[[int], int] = lambda unit: unit,
 ) -> Plan:  # fmt: skip
     """Return what a stage asks for and what must hold of its groups. ``filled`` tells what is never NULL."""
-    plan = Plan(cells=[Cell()], rounding=rounding, filled=filled, same=same)
+    plan = Plan(cells=[Cell()], rounding=rounding, filled=filled, same=same, counted_as=counted_as)
     plan.keys = [plan.rows.column(key, "k") for key in collector.keys]
     for argument in (t for w in collector.wanted if w.kind is AggregateClass.MOMENT for t in w.arguments):
         plan.rows.column(summable(argument), "x")  # first, so that parts of others find the same number there
@@ -252,97 +244,6 @@ def plan_of(
     if units:
         plan.compare(sides)
     return plan
-
-
-def _cte(alias: str, query: exp.Expression) -> exp.CTE:
-    return exp.CTE(this=query, alias=exp.TableAlias(this=quoted(alias)))
-
-
-def build(collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds) -> exp.Expression:
-    """Return the query of a stage with columns ``c0`` …, ``passes``, ``units``, ``negative``."""
-    keys, units = plan.keys, behind.kinds
-    carrier, made = _carried(plan, behind)
-    rest = [named(a, f"a{i}") for i, a in enumerate(plan.main) if i not in made]
-    ctes = [*behind.sources(plan.rows, keys)]
-    ctes += [_cte(MAIN, grouped(SOURCE, keys, rest))] if rest or not carrier else []
-    for unit in (*units, *behind.gone):
-        asked, is_sure = plan if unit in units else plan.counted(), unit in behind.sure
-        wholes = [whole if i in made else None for i, whole in enumerate(plan.wholes)]
-        kept = guards.Kept((), is_sure, is_carrier=False)
-        if unit == carrier:
-            kept = partials.kept_of(wholes, is_sure=is_sure)
-        results = partials.written(wholes, plan.cells, kept) if unit == carrier else []
-        ctes.append(_cte(f"{PER}{unit}", guards.parts(asked, keys, unit, behind.source_of(unit), kept=kept)))
-        ctes.append(_cte(f"{GUARD}{unit}", guards.guard(asked, keys, unit, thresholds, kept=kept, wholes=results)))
-    lists = frozenset(f"u{i}" for i in behind.many)
-    ctes += [
-        _cte(f"{STEPS}{i}", guards.steps(plan, i, keys, units, lists)) for i in range(len(plan.steps) if units else 0)
-    ]
-    base = MAIN if rest or not carrier else f"{GUARD}{carrier}"
-    found = _Found(base, _places(plan, made, carrier), carrier if keys and carrier not in behind.sure else "")
-    select = exp.Select(**_final(collector, plan, behind, thresholds, found))
-    select.set("with_", exp.With(expressions=ctes))
-    return select
-
-
-def _carried(plan: Plan, behind: Behind) -> tuple[str, dict[int, partials.Whole]]:
-    """Return the kind of unit of whose parts results are made, and which results these are."""
-    whole_rows = [unit for unit in behind.kinds if behind.source_of(unit) == SOURCE]
-    counted = {int(unit[1:]) for unit in whole_rows}
-    made = {
-        i: whole
-        for i, whole in enumerate(plan.wholes)
-        if whole is not None and (whole.function != "units" or whole.unit in counted)
-    }
-    sure = [unit for unit in whole_rows if unit in behind.sure]
-    return ((sure or whole_rows)[0], made) if whole_rows and (made or not plan.main) else ("", {})
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Where every group of a stage stands, the results that are not in ``main``, and the unit that groups may lack."""
-
-    base: str
-    places: dict[int, exp.Expression]
-    lacking: str
-
-
-def _places(plan: Plan, made: dict[int, partials.Whole], carrier: str) -> dict[int, exp.Expression]:
-    """Write from where the results are taken that are made of units' parts."""
-    places = {i: name(f"a{i}", f"{GUARD}{carrier}") for i in made}
-    for i, whole in made.items():
-        if whole.function == "units":
-            count = name(f"n{plan.cells.index(whole.reach)}", f"{GUARD}u{whole.unit}")
-            places[i] = fn("coalesce", count, exp.Literal.number(0))
-    return places
-
-
-def parts_of_units(plan: Plan, behind: Behind) -> tuple[tuple[exp.Expression, ...], int]:
-    """Return, for each kind of unit, the rows that each unit has in each group, by condition; and how many conditions.
-
-    Columns: ``g`` the group, ``u`` the unit, ``r0`` its rows, ``r1`` … those where a condition of the stage holds, and then
-    the rows below those that units have become.
-    """
-    tests = [(), *dict.fromkeys(a.cell.tests for a in plan.asked if a.cell.tests)]
-    weights = list(dict.fromkeys(weight.column for weight in plan.weights))
-    made = []
-    for unit in (*behind.kinds, *behind.gone):
-        group = fn("hash", *(name(k) for k in plan.keys)) if plan.keys else NO_GROUP.copy()
-        items = [named(group, "g"), named(name(unit), "u")]
-        items += [
-            named(where(exp.Count(this=exp.Star()), Cell(test).written()), f"r{j}") for j, test in enumerate(tests)
-        ]
-        items += [
-            named(fn("coalesce", fn("sum", name(weight)), exp.Literal.number(0)), f"r{len(tests) + j}")
-            for j, weight in enumerate(weights)
-        ]
-        table = exp.Table(this=quoted(behind.source_of(unit)))
-        select = exp.Select(expressions=items, from_=exp.From(this=table))
-        select.set("where", exp.Where(this=exp.NEQ(this=name(unit), expression=exp.Literal.number(guards.NO_UNIT))))
-        select.set("group", exp.Group(expressions=[name(column) for column in (*plan.keys, unit)]))
-        select.set("with_", exp.With(expressions=behind.sources(plan.rows, plan.keys)))
-        made.append(select)
-    return tuple(made), len(tests) + len(weights)
 
 
 def written(wanted: Wanted, arguments: tuple[str, ...], reach: Cell, unit: str) -> exp.Expression:
@@ -380,97 +281,3 @@ def _quantile(wanted: Wanted, argument: str, reach: Cell) -> exp.Expression:
     given = fn("epoch", name(argument)) if is_time else name(argument)
     low, high = (where(fn("quantile_cont", double(given.copy()), number(round(p, 4))), test) for p in ends)
     return exp.Div(this=paren(exp.Add(this=low, expression=high)), expression=exp.Literal.number(2))
-
-
-def _moment(seconds: exp.Expression) -> exp.Expression:
-    micros = exp.Mul(this=paren(seconds), expression=exp.Literal.number(1_000_000))
-    return exp.Try(this=fn("make_timestamp", exp.TryCast(this=paren(micros), to=sql_type("BIGINT"))))
-
-
-def _rounded(node: exp.Expression, data_type: DataType | None) -> exp.Expression:
-    if family(data_type) == Family.TIME:
-        month = fn("date_trunc", exp.Literal.string("month"), _moment(node))
-        return exp.TryCast(this=month, to=sql_type("DATE"))
-    digits = fn("floor", fn("log10", fn("abs", node)))
-    places = exp.TryCast(
-        this=exp.Sub(this=exp.Literal.number(SIGNIFICANT_DIGITS - 1), expression=digits), to=sql_type("INT")
-    )
-    is_zero = exp.EQ(this=node.copy(), expression=number(0))
-    is_plain = exp.Or(this=exp.Is(this=node.copy(), expression=exp.Null()), expression=is_zero)
-    # First to many more digits: engines differ in the last one of a mean, which would decide where it lies on a half.
-    nearly = fn("round", node.copy(), exp.Add(this=paren(places.copy()), expression=exp.Literal.number(NEARLY_DIGITS)))
-    return exp.Case(ifs=[exp.If(this=is_plain, true=node.copy())], default=fn("round", nearly, places))
-
-
-def _final(
-    collector: Collector, plan: Plan, behind: Behind, thresholds: Thresholds, found: _Found
-) -> dict[str, Any]:  # fmt: skip
-    keys, units, gone, base = plan.keys, behind.kinds, behind.gone, found.base
-    items = [named(name(key, base), f"c{i}") for i, key in enumerate(keys)]
-    for i, wanted in enumerate(collector.wanted):
-        node = found.places.get(i) or name(f"a{i}", MAIN)
-        if wanted.kind is AggregateClass.ORDER and not wanted.is_exact:
-            node = _rounded(node, wanted.arguments[0].data_type)
-        items.append(named(node, f"c{len(keys) + i}"))
-    tests = [test for unit in units for test in guards.tests(plan, unit, thresholds, may_lack=unit == found.lacking)]
-    tests += [test for unit in gone for test in guards.tests(plan.counted(), unit, thresholds, may_lack=False)]
-    steps = [f"{STEPS}{i}" for i in range(len(plan.steps) if units else 0)]
-    tests += guards.step_tests(plan, thresholds) if units else []
-    joins: list[exp.Expression] = []
-    for table in (*(f"{GUARD}{unit}" for unit in (*units, *gone) if f"{GUARD}{unit}" != base), *steps):
-        same: list[exp.Expression] = [exp.NullSafeEQ(this=name(key, base), expression=name(key, table)) for key in keys]
-        joins.append(exp.Join(this=exp.Table(this=quoted(table)), side="LEFT", on=conjunction(same)))
-    passes = fn("coalesce", conjunction(tests), exp.Boolean(this=False)) if units or gone else exp.Boolean(this=True)
-    counts = [fn("coalesce", name("n0", f"{GUARD}{unit}"), exp.Literal.number(0)) for unit in units or gone]
-    fewest = fn("least", *counts) if counts else exp.Null()
-    lowest = [name(f"low{j}", f"{GUARD}{u}") for u in units for j in range(len(plan.addends))]
-    least = fn("least", *lowest) if len(lowest) > 1 else lowest[0] if lowest else None
-    is_below = exp.LT(this=least, expression=exp.Literal.number(0)) if least is not None else None
-    negative: exp.Expression = exp.Boolean(this=False)
-    if is_below is not None:
-        negative = fn("coalesce", is_below, negative)
-    items += [named(passes, "passes"), named(fewest, "units"), named(negative, "negative")]
-    return {"expressions": items, "from_": exp.From(this=exp.Table(this=quoted(base))), "joins": joins or None}
-
-
-def with_complement(draft: Draft, thresholds: Thresholds) -> exp.Expression:
-    """Withhold one more group where the withheld ones could be found by subtraction from a total.
-
-    That is so when one group alone is withheld, or when all of them together have fewer than ``units_min`` units. The
-    passing group with the fewest units goes too.
-    """
-    inner, windowed, lost = "all:", "counted:", "lost:"
-    shown = [name(f"c{i}") for i in range(draft.columns)]
-    fails = exp.Not(this=name("passes"))
-    place = exp.Window(
-        this=fn("row_number"),
-        partition_by=[name("passes")],
-        order=exp.Order(
-            expressions=[exp.Ordered(this=name(c)) for c in ("units", *(f"c{i}" for i in range(draft.keys)))]
-        ),
-        over="OVER",
-    )
-    counted = exp.Select(
-        expressions=[
-            *shown, name("passes"), name("units"), name("negative"), named(place, "place"),
-        ],
-        from_=exp.From(this=exp.Table(this=quoted(inner))),
-    )  # fmt: skip
-    # By itself, not as a window over all groups: DuckDB looks at every group for every group there.
-    failing = exp.Select(
-        expressions=[named(exp.Count(this=exp.Star()), "lost_groups"), named(fn("sum", name("units")), "lost_units")],
-        from_=exp.From(this=exp.Table(this=quoted(inner))), where=exp.Where(this=fails),
-    )  # fmt: skip
-    alone = exp.EQ(this=name("lost_groups"), expression=exp.Literal.number(1))
-    few = exp.LT(this=name("lost_units"), expression=exp.Literal.number(thresholds.units_min))
-    some = exp.GT(this=name("lost_groups"), expression=exp.Literal.number(0))
-    next_one = exp.EQ(this=name("place"), expression=exp.Literal.number(1))
-    goes = conjunction((paren(exp.Or(this=alone, expression=conjunction((some, few)))), next_one))
-    stays = conjunction((name("passes"), exp.Not(this=paren(goes))))
-    ctes = ((inner, draft.query), (windowed, counted), (lost, failing))
-    return exp.Select(
-        expressions=[*(s.copy() for s in shown), named(stays, "passes"), name("units"), name("negative")],
-        from_=exp.From(this=exp.Table(this=quoted(windowed))),
-        joins=[exp.Join(this=exp.Table(this=quoted(lost)), kind="CROSS")],
-        with_=exp.With(expressions=[exp.CTE(this=q, alias=exp.TableAlias(this=quoted(n))) for n, q in ctes]),
-    )

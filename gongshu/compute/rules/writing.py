@@ -49,7 +49,7 @@ def double(node: exp.Expression) -> exp.Expression:
     return exp.Cast(this=node, to=sql_type("DOUBLE"))
 
 
-def grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.Expression:
+def grouped(source: str, keys: list[str], items: list[exp.Expression]) -> exp.Select:
     """Write ``items`` of ``source`` by ``keys``; without keys, of all rows."""
     select = exp.Select(expressions=[*(name(k) for k in keys), *items] or [exp.Count(this=exp.Star())])
     select.set("from_", exp.From(this=exp.Table(this=quoted(source))))
