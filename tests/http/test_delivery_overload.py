@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from gongshu.delivery.api import application
 from gongshu.delivery.api.process import GuardedProtocol
 from gongshu.delivery.rules import BATCH_BYTES_MAX, BODY_BYTES_MAX
 from gongshu.metering import service as metering
@@ -108,9 +109,10 @@ def test_a_client_that_never_reads_its_answers_is_left(port):
 
 
 @pytest.mark.parametrize(("action", "bytes_max"), [("verify", BODY_BYTES_MAX), ("batch", BATCH_BYTES_MAX)])
-@pytest.mark.parametrize("is_chunked", [False, True])
-def test_of_a_body_that_is_too_long_only_so_much_is_read(port, action, bytes_max, is_chunked):
+@pytest.mark.parametrize(("is_chunked", "is_known"), [(False, True), (True, True), (False, False)])
+def test_of_a_body_that_is_too_long_only_so_much_is_read(port, action, bytes_max, is_chunked, is_known):
     given = headers("r1") | {"host": "gateway"}
+    given["authorization"] += "" if is_known else "x"
     given |= {"transfer-encoding": "chunked"} if is_chunked else {"content-length": str(1 << 40)}
     lines = [f"POST /v1/products/{PRODUCT}/{action} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
     piece = b"x" * 8192
@@ -124,8 +126,31 @@ def test_of_a_body_that_is_too_long_only_so_much_is_read(port, action, bytes_max
         except (ConnectionResetError, BrokenPipeError):
             pass  # it has answered and gone
         answer = everything(connection)
-    assert bytes_max < sent < far_more
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 422")  # a reset may overtake the answer
+    assert sent < far_more
+    assert answer == b"" or answer.startswith(
+        b"HTTP/1.1 422" if is_known else b"HTTP/1.1 401"
+    )  # a reset may overtake the answer
+
+
+async def _batch(client: httpx.AsyncClient, number: int, **changes: str) -> httpx.Response:
+    items = [{"id": f"b{number}-{place}", "fields": UNKNOWN} for place in range(3)]
+    path = f"/v1/products/{PRODUCT}/batch"
+    return await client.post(path, json={"items": items}, headers=headers(f"x{number}", **changes))
+
+
+def test_only_so_many_batches_are_held_at_once_and_none_of_strangers(world, monkeypatch):
+    monkeypatch.setattr(application, "BATCHES_AT_ONCE_MAX", 2)
+
+    async def work() -> tuple[list[httpx.Response], httpx.Response, httpx.Response]:
+        async with serving(world) as client:
+            several = await asyncio.gather(*(_batch(client, number) for number in range(6)))
+            return several, await _batch(client, 9, authorization="Bearer stranger"), await _batch(client, 10)
+
+    several, stranger, later = asyncio.run(work())
+    assert sorted(answer.status_code for answer in several) == [200, 200, 503, 503, 503, 503]
+    assert {answer.headers.get("retry-after") for answer in several if answer.status_code == 503} == {"1"}
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "key-unknown")
+    assert later.status_code == 200
 
 
 def test_a_body_a_little_too_long_is_told_so_over_the_wire(port):

@@ -25,6 +25,7 @@ Handler = Callable[[service.Gateway, frozenset[str], Message, Receive, Send], Aw
 
 ANSWER_BYTES = 1024
 CALLS_AT_ONCE_MAX = 2048
+BATCHES_AT_ONCE_MAX = 128
 UPLOADS_AT_ONCE_MAX = 4
 TICK_SECONDS = 0.05
 _PRODUCTS, _BULK = "/v1/products/", "/v1/bulk/"
@@ -279,10 +280,20 @@ async def _read_call(
 async def _batch(
     gateway: service.Gateway, proxies: frozenset[str], scope: Message, receive: Receive, send: Send
 ) -> None:
-    call = await _read_call(gateway, proxies, scope, receive, service.BATCH_BYTES_MAX)
-    if call is None:
+    """Answer a batch. Only who shows a key that is known may send so long a body, and only so many at once."""
+    proof = dict(scope["headers"]).get(b"authorization", b"")
+    is_known = gateway.is_known(proof)
+    if is_known and gateway.batches >= BATCHES_AT_ONCE_MAX:
+        await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1), close=True)
         return
-    outcome = await gateway.answer_batch(call)
+    gateway.batches += is_known
+    try:
+        call = await _read_call(gateway, proxies, scope, receive, service.BATCH_BYTES_MAX if is_known else 0)
+        if call is None:
+            return
+        outcome = await gateway.answer_batch(call)
+    finally:
+        gateway.batches -= is_known
     if isinstance(outcome, Turned):
         await _refuse(send, outcome, close=call.is_body_too_long)
     else:
@@ -294,7 +305,7 @@ async def _take_bulk(
 ) -> None:
     """Take a bulk task. Only who shows a key that is known may send so long a body, and only a few at once."""
     proof = dict(scope["headers"]).get(b"authorization", b"")
-    is_known = gateway.opening.contract_of(proof) is not None
+    is_known = gateway.is_known(proof)
     if is_known and gateway.uploads >= UPLOADS_AT_ONCE_MAX:
         await _refuse(send, Turned((service.GATEWAY_BUSY.because(),), retry_after_seconds=1), close=True)
         return

@@ -76,6 +76,8 @@ class Artifacts:
 
     def _keep(self, name: str, answer: Answer | BuyerAnswer | None) -> None:
         if answer is None:
+            if len(self._failed_at) >= OPEN_FILES_MAX:
+                self._failed_at.clear()
             self._failed_at[name] = time.monotonic()
             return
         self._failed_at.pop(name, None)

@@ -21,7 +21,7 @@ from gongshu.delivery.types import SnapshotContract, SnapshotHead, SnapshotProdu
 log = logging.getLogger("gongshu.gateway")
 
 SHARDS_KEPT_MAX = 4_096
-OPEN_KEPT_MAX = 200_000
+OPEN_KEPT_MAX, PRODUCTS_KEPT_MAX = 200_000, 100_000
 
 
 class Opened:
@@ -119,6 +119,8 @@ class Opening:
             raw = self._record(self._head.products, adapters.key_of_product(product_id))
             found = None if raw is None else adapters.product_in(raw)
             if found is not None:
+                if len(self._products) >= PRODUCTS_KEPT_MAX:
+                    self._products.clear()
                 self._products[product_id] = found
         return found
 

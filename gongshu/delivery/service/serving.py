@@ -102,11 +102,13 @@ class Gateway:
         self.opening = Opening(home)
         self._consents = ConsentCheck(keys, self.opening.is_withdrawn)
         self._signatures = Signatures(keys, clock)
+        self.batches = 0  # being read or answered now
         self.uploads = 0  # bulk tasks that are arriving
         self.bulk = Bulk(home, gateway, keys, self.answer_batch, clock)
         self._snapshot: SnapshotHead | None = None
         self._life: Period | None = None
-        self._rates: dict[ContractId, tuple[int, int]] = {}
+        self._rates: dict[ContractId, int] = {}
+        self._second = 0
         self._follower = Follower(home, gateway, self._adopt, monotonic)
         self._follower.look()
 
@@ -143,6 +145,11 @@ class Gateway:
         """Return why calls cannot be served now, or ``None``."""
         self._follower.look()
         return self._unready(self._clock())
+
+    def is_known(self, proof: bytes) -> bool:
+        """Whether an ``Authorization`` header names a key of a contract. It proves nothing of who sends a signature's key."""
+        self._follower.look()
+        return self.opening.contract_of(proof) is not None
 
     async def tick(self) -> None:
         """Follow the snapshot, seal usage by time. Called several times a second."""
@@ -361,11 +368,11 @@ class Gateway:
     def _this_second(self, contract: SnapshotContract) -> int:
         """Return how many calls of the contract were let through in this second, and count this one if it is."""
         second = int(self._monotonic())
-        at, count = self._rates.get(contract.id, (second, 0))
-        if at != second:
-            count = 0
+        if second != self._second:  # of contracts that called in another second nothing is kept
+            self._second, self._rates = second, {}
+        count = self._rates.get(contract.id, 0)
         if count < contract.policy.calls_per_second_max:
-            self._rates[contract.id] = (second, count + 1)
+            self._rates[contract.id] = count + 1
         return count
 
     async def _serve(self, considered: _Considered) -> Answered | Turned:

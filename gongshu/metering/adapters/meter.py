@@ -45,6 +45,7 @@ BUSY = "gateway-busy"
 MOVING = "contract-moving"
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 OFFSET_BITS = 40
+SEGMENTS_KNOWN_MAX = 100_000  # far more than hold the ids of the last minutes
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,8 @@ class Meter:
         if segment is None:
             segment = self._current = _Segment(self._gateway, month, self._next_number, self._monotonic())
             self._months[self._next_number] = month
+            if len(self._months) > SEGMENTS_KNOWN_MAX:
+                del self._months[min(self._months)]
             self._next_number += 1
         return segment
 
