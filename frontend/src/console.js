@@ -13,7 +13,6 @@ document.addEventListener("htmx:afterSwap", (event) => {
     refused.focus({ preventScroll: true });
     refused.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
-  drawCharts(event.detail.target);
 });
 
 // No answer at all: say so where the refusal would stand, instead of doing nothing.
@@ -67,6 +66,10 @@ function fill(button) {
 const charts = [];
 function drawCharts(root) {
   if (typeof echarts === "undefined") return;
+  for (const gone of charts.filter((chart) => !chart.getDom().isConnected)) {
+    charts.splice(charts.indexOf(gone), 1);
+    gone.dispose();
+  }
   for (const element of root.querySelectorAll("[data-chart]:not([data-drawn])")) {
     element.dataset.drawn = "";
     const chart = echarts.init(element, null, { renderer: "svg" });

@@ -63,6 +63,7 @@ __all__ = [
     "segments_by_contract",
     "settle",
     "take_in",
+    "unsealed_use",
     "usage_folder",
     "usage_of",
 ]
@@ -235,6 +236,23 @@ def usage_of(site: Site, contract_id: ContractId, period: Period) -> tuple[Usage
             _reread(site, count.usage.segment).value_or_raise()
             usage = count.usage if rules.lies_in(count, period) else _recounted(site, count, period)
             counts += [usage] if sum(usage.by_result.values()) else []
+    return tuple(counts)
+
+
+def unsealed_use(site: Site, contract_id: ContractId) -> tuple[UsageCount, ...]:
+    """Return the counts of a contract in segments that are not collected yet: how things stand now, to look at.
+
+    Bills rest on collected segments alone; the digests of these are empty.
+    """
+    counts = []
+    for folder in _folders(site):
+        with site.db.reading() as tx:
+            known = store.collected_ids(tx, folder.name)
+        for name in segments.segment_ids(folder, ".segment"):
+            if name not in known:
+                stored = segments.stored_records(segments.read_segment(folder, name))
+                found = tuple(record for _, record in stored if record.contract == contract_id)
+                counts += [rules.count_records(contract_id, Ref("segment", name, ""), found)] if found else []
     return tuple(counts)
 
 

@@ -176,3 +176,12 @@ def test_segments_that_still_wait_are_named_by_month(sqlite_site):
     assert metering.open_segments(sqlite_site, "2026-11") == ("g1-202611-00000001",)
     metering.collect(sqlite_site)
     assert metering.open_segments(sqlite_site, "2026-11") == ()
+
+
+def test_what_is_not_collected_yet_is_counted_apart_and_never_twice(sqlite_site):
+    write(sqlite_site, CALLS)
+    waiting = metering.unsealed_use(sqlite_site, BANK)
+    assert [count.by_result for count in waiting] == [{"match": 1, "no_record": 1, "refused": 1}, {"mismatch": 1}]
+    assert [count.charged for count in waiting] == [1, 1]
+    metering.collect(sqlite_site)
+    assert metering.unsealed_use(sqlite_site, BANK) == ()

@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.billing import service as billing
 from gongshu.consents import service as consents
 from gongshu.console import gateway
+from gongshu.console.definitions import series_chart
 from gongshu.console.forms import Filled
 from gongshu.console.labels import label_of
 from gongshu.console.pictures import contract_way, result_ring, tier_rows
@@ -20,7 +22,7 @@ from gongshu.console.render import actor_of, done, gateway_of, page, site_of, tr
 from gongshu.delivery import service as delivery
 from gongshu.delivery.types import KeyKind
 from gongshu.metering import service as metering
-from gongshu.metering.types import ResultCode
+from gongshu.metering.types import ANSWERED, ResultCode
 from gongshu.products import service as products
 from gongshu.products.types import Contract, ContractStatus
 
@@ -38,18 +40,37 @@ def list_contracts(request: Request, after: str = "") -> Response:
 
 
 def _usage(request: Request, contract: Contract) -> dict[str, object]:
-    """Return what sealed records say of a contract: calls by result, and how many are charged."""
-    counts = metering.usage_of(site_of(request), contract.id, contract.terms.policy.period)
+    """Return how a contract was used up to now: calls by result, how many are charged, and how many of them are sealed."""
+    site, say = site_of(request), translate(request)
+    sealed = metering.usage_of(site, contract.id, contract.terms.policy.period)
+    now = metering.unsealed_use(site, contract.id)
     by_result: Counter[str] = Counter()
-    for count in counts:
+    for count in (*sealed, *now):
         by_result.update(count.by_result)
     slices = [(result, by_result[result.value]) for result in ResultCode if by_result[result.value]]
-    say = translate(request)
-    answered = sum(number for result, number in slices if result not in {ResultCode.REFUSED, ResultCode.ERROR})
     return {
-        "calls": answered, "charged": sum(count.charged for count in counts), "slices": slices,
+        "calls": sum(number for result, number in slices if result in ANSWERED),
+        "charged": sum(count.charged for count in (*sealed, *now)), "slices": slices,
+        "unsealed": sum(sum(count.by_result.values()) for count in now),
         "chart": result_ring([(say(label_of(result)), number) for result, number in slices]),
     }  # fmt: skip
+
+
+def _used(request: Request, contract: Contract) -> dict[str, Any]:
+    """Return what the usage of a contract is shown with, to whom may see it."""
+    site, actor, terms = site_of(request), actor_of(request), contract.terms
+    if contract.performing_since is None:
+        return {"usage": None, "calls": ()}
+    sees_calls = actor.party in {terms.operator, terms.consumer} or access.may(actor, Permission.AUDIT_TRACE_READ)
+    calls = delivery.list_calls(site, actor, contract.id, PageRequest(limit=CALLS_SHOWN)).rows if sees_calls else ()
+    return {"usage": _usage(request, contract), "calls": calls}
+
+
+@router.get("/contracts/{contract_id}/usage")
+def show_usage(request: Request, contract_id: ContractId) -> Response:
+    """Show how a contract is used now; asked for again and again by its page."""
+    contract = products.get_contract(site_of(request), actor_of(request), contract_id)
+    return page(request, "contract-usage.html", contract=contract, **_used(request, contract))
 
 
 @router.get("/contracts/{contract_id}")
@@ -61,9 +82,6 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
     signers = {
         ContractStatus.NEGOTIATING: terms.operator, ContractStatus.SIGNED_BY_OPERATOR: terms.consumer
     }  # fmt: skip
-    was_performed = contract.performing_since is not None
-    is_side = actor.party in {terms.operator, terms.consumer}
-    sees_calls = was_performed and (is_side or access.may(actor, Permission.AUDIT_TRACE_READ))
     may_bill = access.may(actor, Permission.READ_BILLING_VIEW)
     product = products.get_product(site, actor, terms.product_id)
     may_hold_keys = access.may(actor, Permission.CONSUME_KEY_CREATE)
@@ -72,8 +90,7 @@ def show_contract(request: Request, contract_id: ContractId) -> Response:
         inputs=delivery.inputs_of(product.kind, product.definition),
         way=contract_way(contract, translate(request)), next_signer=signers.get(contract.status), tier_rows=tier_rows,
         keys=delivery.list_keys(site, actor, contract_id, EVERY).rows if may_hold_keys else (),
-        usage=_usage(request, contract) if was_performed else None,
-        calls=delivery.list_calls(site, actor, contract_id, PageRequest(limit=CALLS_SHOWN)).rows if sees_calls else (),
+        **_used(request, contract),
         statements=billing.list_statements(site, actor, EVERY, contract_id=contract_id).rows if may_bill else None,
         month=site.today().strftime("%Y-%m"), packs=billing.list_packs(site, actor, contract_id, EVERY).rows,
     )  # fmt: skip
@@ -128,6 +145,6 @@ def try_call(request: Request, contract_id: ContractId, form: Filled) -> Respons
         request_id=f"console-{secrets.token_hex(8)}", fields={name: value for name, value in given.items() if value},
     )  # fmt: skip
     return page(
-        request, "call-answer.html", answer=answer,
+        request, "call-answer.html", answer=answer, series_chart=series_chart,
         result=ResultCode(answer.result) if answer.result in set(ResultCode) else None,
     )  # fmt: skip
