@@ -29,11 +29,11 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-job setup-joint setup-spark demo check fix lock bench clean test test-spark torture fuzz
+.PHONY: help setup setup-job setup-joint setup-spark demo example-gateways check fix lock bench clean test test-spark torture fuzz
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-12s %s\n' "$${name/\%/<kind>}" "$$text"; done
+		printf '  make %-16s %s\n' "$${name/\%/<kind>}" "$$text"; done
 	@echo
 	@echo '  kinds: $(TEST_KINDS)'
 
@@ -94,6 +94,10 @@ $(SPARK_STAMP): requirements-spark-cluster.lock
 
 demo: $(RUN_STAMP) $(STATIC_STAMP) ## Play the story in a synthetic city and open the console on http://127.0.0.1:8000
 	@$(BIN)/gongshu demo $(DEMO_ARGS)
+
+example-gateways: $(RUN_STAMP) $(JOB_STAMP) ## Run three gateways behind HAProxy, kill one under load, tell what happened
+	@$(MACHINE) balancer
+	@$(BIN)/python -m examples.three_gateways
 
 bench: $(DEV_STAMP) $(JOB_STAMP) ## Measure against the limits of this machine; writes build/bench.json
 	@$(MACHINE) bench

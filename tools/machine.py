@@ -2,7 +2,7 @@
 
 Runs on a bare machine, before any virtual environment exists: standard library only.
 
-    python3 tools/machine.py run|test|bench|spark [--advise]
+    python3 tools/machine.py run|test|bench|balancer|spark [--advise]
 
 Nothing missing: silent, at once. Something missing: installed through apt when root on Debian, else one line and exit
 code 3 (with ``--advise`` the line and exit code 0: the tests that need it then skip with the reason).
@@ -39,12 +39,14 @@ BUBBLEWRAP = ("bubblewrap", has_program("bwrap"))
 CHROMIUM = ("chromium", has_program("chromium"))
 POSTGRESQL = ("postgresql", has_file("usr/lib/postgresql/*/bin/postgres"))
 FONTS = ("fonts-noto-cjk", has_file("usr/share/fonts/opentype/noto/NotoSansCJK*"))
+HAPROXY = ("haproxy", has_program("haproxy"))
 JAVA = ("openjdk-17-jre-headless", has_program("java"))
 WRK = ("wrk", has_program("wrk"))
 
 NEEDS = {
     "run": (VENV, BUBBLEWRAP),
-    "test": (VENV, BUBBLEWRAP, CHROMIUM, POSTGRESQL, FONTS),
+    "test": (VENV, BUBBLEWRAP, CHROMIUM, POSTGRESQL, FONTS, HAPROXY),
+    "balancer": (VENV, BUBBLEWRAP, HAPROXY),
     "spark": (VENV, JAVA),
     "bench": (VENV, BUBBLEWRAP, WRK),
 }

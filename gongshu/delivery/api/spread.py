@@ -22,9 +22,10 @@ LINK_PATH = "/link/hand-over"
 LINK_BYTES_MAX = 64 << 10
 CALLS = "/v1/"
 HOP_CLIENT = "another-gateway"
+OWNER = b"x-gongshu-gateway"
 KEYS_REMEMBERED_MAX = 200_000
 RETRY_SECONDS = 1
-BODY_BYTES_MAX = service.BATCH_BYTES_MAX
+LONG_BODIES_AT_ONCE_MAX = 4
 
 OpenMembership = Callable[[metering.Meter, Callable[[], bool]], gateways.Membership]
 
@@ -47,6 +48,7 @@ class SpreadApp:
         self._gateway: service.Gateway | None = None
         self.membership: gateways.Membership | None = None
         self._contracts: dict[bytes, ContractId] = {}
+        self._long_bodies = 0
         self._beating: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -152,13 +154,12 @@ class SpreadApp:
     async def _forward(
         self, membership: gateways.Membership, member: Member, scope: Message, receive: Receive, send: Send
     ) -> None:
-        body = await _whole(receive)
+        body = await self._read(scope, receive, send)
         if body is None:
-            await _refuse(send, service.BODY_TOO_LONG.because(bytes_max=BODY_BYTES_MAX), close=True)
             return
         address, certificate = self._caller(scope)
         membership.forwarded += 1
-        relay = _Relay(send)
+        relay = _Relay(send, member.name)
         try:
             await self._hops.forward(
                 member, scope["method"], _target(scope), scope["headers"], body, address, certificate, relay
@@ -166,6 +167,22 @@ class SpreadApp:
             await relay.end()
         except gateways.Unreachable:
             await _refuse(send, gateways.PEER_AWAY.because())
+
+    async def _read(self, scope: Message, receive: Receive, send: Send) -> bytes | None:
+        """Return the body of a call on its hop; ``None`` once it is refused: too long, or too many long ones at once."""
+        is_long = scope["path"].endswith("/bulk")
+        bytes_max = service.BULK_BYTES_MAX if is_long else service.BATCH_BYTES_MAX
+        if is_long and self._long_bodies >= LONG_BODIES_AT_ONCE_MAX:
+            await _refuse(send, service.GATEWAY_BUSY.because(), close=True)
+            return None
+        self._long_bodies += is_long
+        try:
+            body = await _whole(receive, bytes_max)
+        finally:
+            self._long_bodies -= is_long
+        if body is None:
+            await _refuse(send, service.BODY_TOO_LONG.because(bytes_max=bytes_max), close=True)
+        return body
 
     def _caller(self, scope: Message) -> tuple[str, str]:
         """Return the caller's address and certificate, as the gateway itself would believe them."""
@@ -180,9 +197,8 @@ class SpreadApp:
         self, gateway: service.Gateway, membership: gateways.Membership, scope: Message, receive: Receive, send: Send
     ) -> None:
         """Serve a call that another gateway handed on. It goes no further: what lies elsewhere by now is turned away."""
-        body = await _whole(receive)
+        body = await self._read(scope, receive, send)
         if body is None:
-            await _refuse(send, service.BODY_TOO_LONG.because(bytes_max=BODY_BYTES_MAX), close=True)
             return
         caller = self._hops.came_from(scope["method"], _target(scope), scope["headers"], body)
         if caller is None:
@@ -202,8 +218,8 @@ class SpreadApp:
 class _Relay:
     """Passes the answer of another gateway on as it comes."""
 
-    def __init__(self, send: Send) -> None:
-        self._send, self._left = send, 0
+    def __init__(self, send: Send, owner: str) -> None:
+        self._send, self._owner, self._left = send, owner, 0
 
     async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         length = next((value for name, value in headers if name == b"content-length"), b"")
@@ -211,6 +227,7 @@ class _Relay:
         kept = [
             (name, value) for name, value in headers if name not in {b"connection", b"transfer-encoding", b"keep-alive"}
         ]
+        kept.append((OWNER, self._owner.encode()))  # a balancer that goes by it saves the hop
         await self._send({"type": "http.response.start", "status": status, "headers": kept})
         if not self._left:
             await self._send({"type": "http.response.body", "body": b""})
@@ -231,13 +248,13 @@ def _target(scope: Message) -> str:
     return (path + b"?" + query if query else path).decode("latin-1")
 
 
-async def _whole(receive: Receive) -> bytes | None:
+async def _whole(receive: Receive, bytes_max: int) -> bytes | None:
     """Return the body; ``None`` when it is too long."""
     body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
+        if len(body) > bytes_max:
             return None
         if message["type"] == "http.disconnect" or not message.get("more_body"):
             return body
@@ -257,7 +274,7 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
 
 
 async def _link(membership: gateways.Membership, receive: Receive, send: Send) -> None:
-    body = await _whole(receive)
+    body = await _whole(receive, LINK_BYTES_MAX)
     try:
         made = await membership.hand_over(body or b"")
     except Refused as refused:
