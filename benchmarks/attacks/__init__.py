@@ -1,15 +1,14 @@
 """Statistical attacks on the gate at default policy: ``python -m benchmarks.attacks``.
 
 The attacker is an ordinary developer (or several, who collude): statements go in, released groups come out. Everything is
-seeded. Each attack runs twice: against thresholds alone, and with the ledger of released groups.
+seeded. Each attack runs twice, against thresholds alone and with the ledger of released groups, for each of several seeds.
 """
 
 import os
 import random
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.attacks import inference, reconstruction, signals, trackers, utility
 from benchmarks.attacks.desk import Desk
@@ -18,86 +17,138 @@ from benchmarks.attacks.score import Score
 from benchmarks.attacks.utility import Utility
 from gongshu.compute.adapters.ledger import Limits
 
-SEED = 20261121
+SEEDS = (20261121, 20261122, 20261123)
 SECRETS = ("ill", "rich", "coin")
-RESIDENTS, TARGETS, INFERRED = 5_000, 60, 40
+RESIDENTS, SOME, TARGETS = 5_000, 1_000, 100
 LEDGER = Limits(units_min=10, sets_max=1_500, leverage_percent_max=15)
+STRICTER = (10, 5, 2)
+"""Leverages, in per cent, that are tried beside the default."""
 QUERIES = int(os.environ.get("GONGSHU_ATTACK_QUERIES", "600"))
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What every attack achieved with one seed, what knowing all others achieves, and what honest work gets."""
+
+    attacks: tuple[Score, ...]
+    insiders: tuple[Score, ...]
+    utility: Utility
+
+
+@dataclass(frozen=True)
+class Stricter:
+    """What a lower leverage does to the attack that what is left is about, and to honest work."""
+
+    percent: int
+    coin: Score
+    utility: Utility
+
+
+@dataclass(frozen=True)
 class Report:
-    """What every attack achieved without and with the ledger, and what honest work gets."""
+    """One trial for each seed, without and with the ledger; and the ledger with lower leverages, with the first seed."""
 
-    before: tuple[Score, ...]
-    after: tuple[Score, ...]
-    utility_before: Utility
-    utility_after: Utility
+    before: tuple[Trial, ...]
+    after: tuple[Trial, ...]
+    stricter: tuple[Stricter, ...]
 
 
-def attacks(limits: Limits | None) -> tuple[Score, ...]:
-    """Run every attack against a desk of its own, and say how each ended."""
+def trial(limits: Limits | None, seed: int) -> Trial:
+    """Run every attack with one seed."""
+    crowd = people(RESIDENTS, seed)
+    return Trial(
+        _told(limits, seed, _attacks(limits, crowd, seed)), _told(limits, seed, _insiders(limits, crowd, seed)),
+        utility.honest(Desk(limits).load(crowd), crowd),
+    )  # fmt: skip
+
+
+def _told(limits: Limits | None, seed: int, scores: Iterator[Score]) -> tuple[Score, ...]:
     found = []
-    for score in _attacks(limits, people(RESIDENTS, SEED)):
+    for score in scores:
         how = "thresholds" if limits is None else "ledger"
-        print(f"{how}: {score.attack}: {score.right:.3f}, base {score.base:.3f}", file=sys.stderr, flush=True)
+        print(
+            f"{seed}, {how}: {score.attack}: {score.right:.3f}, base {score.base:.3f}, {score.asked} asked",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         found.append(score)
     return tuple(found)
 
 
-def _attacks(limits: Limits | None, crowd: list[Person]) -> Iterator[Score]:
-    targets = trackers.unique(crowd, random.Random(SEED), TARGETS)
+def _attacks(limits: Limits | None, crowd: list[Person], seed: int) -> Iterator[Score]:
+    targets = trackers.unique(crowd, random.Random(seed), TARGETS)
     for attack in (trackers.within_one_statement, trackers.all_but_one, trackers.tracker, trackers.overlapping):
         yield attack(Desk(limits).load(crowd), crowd, targets)
     yield trackers.averaging(Desk(limits).load(crowd), crowd)
     smokers = [person for person in crowd if person["smoker"] and person not in targets]
-    accomplices = trackers.unique(smokers, random.Random(SEED), signals.ACCOMPLICES)
+    accomplices = trackers.unique(smokers, random.Random(seed), signals.ACCOMPLICES)
     yield signals.threshold(Desk(limits).load(crowd), crowd, targets, accomplices)
     for secret in SECRETS:
-        yield reconstruction.rebuild(Desk(limits).load(crowd), crowd, secret, QUERIES, SEED)
-    yield from _inferences(limits, crowd)
-
-
-def _inferences(limits: Limits | None, crowd: list[Person]) -> Iterator[Score]:
-    some, auxiliary = crowd[:1000], people(20_000, SEED + 1)
-    targets = trackers.unique(some, random.Random(SEED + 2), INFERRED)
-    outsiders = [person for person in people(3_000, SEED + 3) if person not in some][: INFERRED // 2]
-
-    def make(version: list[Person]) -> Desk:
-        return Desk(limits).load(version)
-
+        yield reconstruction.rebuild(Desk(limits).load(crowd), crowd, secret, QUERIES, seed)
+    some, targets, mixed = _targets(crowd, seed)
+    auxiliary, desk = people(20_000, seed + 1), Desk(limits).load(some)
     for secret in SECRETS:
-        yield inference.infer(make, some, auxiliary, targets, secret, SEED)
-    yield inference.infer(make, some, auxiliary, [*targets[: INFERRED // 2], *outsiders], "", SEED)
+        yield inference.infer(desk.afresh, some, auxiliary, targets, secret, seed)
+    yield inference.infer(desk.afresh, some, auxiliary, mixed, "", seed)
+
+
+def _targets(crowd: list[Person], seed: int) -> tuple[list[Person], list[Person], list[Person]]:
+    """Return a smaller population, targets that are in it, and targets half of which are."""
+    some = crowd[:SOME]
+    targets = trackers.unique(some, random.Random(seed + 2), TARGETS)
+    described = {person.described() for person in some}
+    outsiders = [person for person in people(3_000, seed + 3) if person.described() not in described]
+    return some, targets, [*targets[: TARGETS // 2], *outsiders[: TARGETS // 2]]
+
+
+def _insiders(limits: Limits | None, crowd: list[Person], seed: int) -> Iterator[Score]:
+    some, targets, mixed = _targets(crowd, seed)
+    known = trackers.unique([p for p in some if p not in targets], random.Random(seed + 4), signals.COMPANIONS)
+    make = Desk(limits).load(some).afresh
+    yield signals.nine(make, mixed, some, known[: signals.ACCOMPLICES])
+    yield signals.apart(make, mixed, some, known[: signals.ACCOMPLICES])
+    yield signals.companions(make, some, targets, known)
+    yield signals.small_groups(make, some, targets)
+
+
+def stricter(percent: int, seed: int) -> Stricter:
+    """Attack the fair coin, and ask for honest tables, with another bound on what is told of one unit."""
+    limits, crowd = replace(LEDGER, leverage_percent_max=percent), people(RESIDENTS, seed)
+    some, targets, _ = _targets(crowd, seed)
+    make = Desk(limits).load(some).afresh
+    score = inference.infer(make, some, people(20_000, seed + 1), targets, "coin", seed)
+    return Stricter(percent, score, utility.honest(Desk(limits).load(crowd), crowd))
+
+
+def mean_points(trials: tuple[Trial, ...], attack: int) -> float:
+    """Return the points above base rate of an attack, averaged over the seeds."""
+    return sum(trial.attacks[attack].points for trial in trials) / len(trials)
 
 
 def measurements(report: Report) -> dict[str, dict[str, float | str]]:
     """Return the figures in the form of ``build/bench.json``: points above base, beside those without the ledger."""
     found: dict[str, dict[str, float | str]] = {}
-    for before, after in zip(report.before, report.after, strict=True):
-        found["attack_" + after.attack.replace(" ", "_")] = {
-            "value": round(after.points, 2), "unit": "points above base rate", "limit": "thresholds alone",
-            "limit_value": round(before.points, 2),
+    for place, score in enumerate(report.after[0].attacks):
+        found["attack_" + score.attack.replace(" ", "_")] = {
+            "value": round(mean_points(report.after, place), 2), "unit": "points above base rate",
+            "limit": "thresholds alone", "limit_value": round(mean_points(report.before, place), 2),
         }  # fmt: skip
+    withheld = [
+        sum(trial.utility.withheld_percent for trial in trials) / len(trials)
+        for trials in (report.after, report.before)
+    ]
     found["attack_utility_withheld"] = {
-        "value": round(report.utility_after.withheld_percent, 2), "unit": "% of cells", "limit": "thresholds alone",
-        "limit_value": round(report.utility_before.withheld_percent, 2),
+        "value": round(withheld[0], 2), "unit": "% of cells", "limit": "thresholds alone",
+        "limit_value": round(withheld[1], 2),
     }  # fmt: skip
     return found
 
 
 def measure() -> dict[str, dict[str, float | str]]:
-    """Measure for ``make bench``."""
-    return measurements(run())
+    """Measure for ``make bench``, with one seed."""
+    return measurements(run(SEEDS[:1]))
 
 
-def run() -> Report:
-    """Run everything, twice, side by side."""
-    with ProcessPoolExecutor(2) as pool:
-        before, after = pool.submit(_run, None), pool.submit(_run, LEDGER)
-        return Report(before.result()[0], after.result()[0], before.result()[1], after.result()[1])
-
-
-def _run(limits: Limits | None) -> tuple[tuple[Score, ...], Utility]:
-    crowd = people(RESIDENTS, SEED)
-    return attacks(limits), utility.honest(Desk(limits).load(crowd), crowd)
+def run(seeds: tuple[int, ...] = SEEDS) -> Report:
+    """Run everything, without and with the ledger."""
+    before, after = tuple(trial(None, seed) for seed in seeds), tuple(trial(LEDGER, seed) for seed in seeds)
+    return Report(before, after, tuple(stricter(percent, seeds[0]) for percent in STRICTER))

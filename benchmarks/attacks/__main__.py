@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from benchmarks.attacks import Report, measurements, run
+from benchmarks.attacks import Report, mean_points, measurements, run
 from benchmarks.attacks.page import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,9 +26,10 @@ def main() -> int:
     report = run()
     save(report)
     PAGE.write_text(written(report, datetime.now(ZoneInfo("Asia/Shanghai")).date()), encoding="utf-8")
-    worst = max(report.after, key=lambda score: score.points)
-    print(f"worst attack at default policy: {worst.attack}, {worst.points:+.1f} points above its base rate")
-    return 1 if worst.points > GOAL_POINTS else 0
+    points = {score.attack: mean_points(report.after, place) for place, score in enumerate(report.after[0].attacks)}
+    worst = max(points, key=points.__getitem__)
+    print(f"worst attack at default policy: {worst}, {points[worst]:+.1f} points above its base rate")
+    return 1 if points[worst] > GOAL_POINTS else 0
 
 
 if __name__ == "__main__":

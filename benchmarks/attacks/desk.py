@@ -5,7 +5,7 @@ lays the groups beside all earlier ones of everybody, and those that are too nea
 """
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,15 @@ class Desk:
         adapter.write(adapter.Recipe((source,), "data", select, ""), self._whole)
         self._engine.read_parquet(str(self._whole)).create(RELATION.name)
         return self
+
+    def afresh(self) -> "Desk":
+        """Return a desk over the same version of which nobody has asked anything."""
+        return replace(self, asked=0, shown=0, _sets=[])
+
+    def close(self) -> None:
+        """Remove the version and what was kept of the answers."""
+        self._engine.close()
+        self._place.cleanup()
 
     @property
     def _whole(self) -> Path:

@@ -1,39 +1,60 @@
 """Writes the page about attacks from what was measured."""
 
+from collections.abc import Callable
 from datetime import date
+from statistics import mean
 
-from benchmarks.attacks import LEDGER, QUERIES, RESIDENTS, SEED, Report
+from benchmarks.attacks import LEDGER, QUERIES, RESIDENTS, SECRETS, SEEDS, SOME, TARGETS, Report, Trial
 from benchmarks.attacks.score import Score
-from benchmarks.attacks.utility import Utility
 
 HEAD = """# Statistical attacks
 
 <!-- Written by `python -m benchmarks.attacks`; do not edit. -->
 
 What an ordinary developer, or several who collude, can learn of single people from what the gate lets out at default policy.
-Measured on {day} with seed {seed}, {residents} synthetic residents in the manner of Adult and PUMS. Run it again with
+Measured on {day} with the seeds {seeds}: {residents} synthetic residents in the manner of Adult and PUMS, {some} of them for the
+inferences. Run it again with
 
-    python -m benchmarks.attacks
+    GONGSHU_ATTACK_QUERIES={queries} python -m benchmarks.attacks
 
-(`GONGSHU_ATTACK_QUERIES=5000` lets the linear programs ask for 5 000 sums; here {queries}.) *Success* is how often the attacker
-names a target's secret value; the *base rate* is the best that naming one value for all of the
-targets can do; *points* is the difference. `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them
-and depends on nothing.
+*Success* is how often the attacker names a target's secret value; the *base rate* is the best that naming one value for all of the
+targets can do; *points* is the difference: the mean over the seeds, and the least and the most. `ill` is true of 12 % of the people,
+`rich` of 24 %, `coin` of half of them and depends on nothing.
 
 | attack | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
-TAIL = """
+MIDDLE = """
 Two accounts that collude are one attacker here: the ledger asks nobody who asks. `averaging` has nothing to average: answers are
-exact, and forms that mean the same give the same; it counts as a success when two of them differ.
+exact; it counts as a success when two forms that mean the same give different answers. The linear programs stop after
+sixty refusals in a row; without the ledger they ask for all {queries} sums. The inferences know the rules: they search on
+shadow populations that are read through thresholds and ledger as the real one is, and each target is attacked where
+nobody has asked before. With {targets} targets and {count} seeds the standard error of a row is about {error:.0f} points.
 
-**Read with care.** The inferences learnt to read answers of thresholds alone: below the base rate they were misled by what the ledger
-withholds; an attacker who models the ledger may do better. *Membership is open*: a group that is withheld because it is nearly an
-earlier one tells that somebody stands between the two, and a set that is shown again under another condition tells that nobody
-does. Where it is a secret that a person is in the data at all, use noise. With forty targets one step is 2.5 points, and
-the error of a row about 8.
+**Read with care.** {verdict}
 
+## Who knows all others
+
+No exact answer withstands who knows every other member of a group: the group's figure less theirs is the last one's. Rules can only
+make him look for such groups. These attackers write down by name people of whom they know that they are there, or even their
+values. The ledger does not stop them and is not meant to; noise does.
+
+| attacker | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+TAIL = """
+The last row asks nothing forbidden: what most of ten people share is likely of each of them.
+
+## A stricter ledger
+
+Groups of n units have the leverage 1/n, so a lower bound on the leverage is a larger least group. Against
+`attribute inference of coin`, with the first seed:
+
+| `ledger.leverage.percent_max` | right | points | cells withheld | people in them |
+| --- | --- | --- | --- | --- |
+{stricter}
 ## What honest work gets
 
 Twelve tables of counts, sums and means by one or two columns, asked for one after the other beside each other.
@@ -49,25 +70,78 @@ Twelve tables of counts, sums and means by one or two columns, asked for one aft
 rounding, no noise.
 How the ledger decides: [the ledger of released groups](../explanation/ledger.md).
 """
+GOAL_POINTS = 5.0
 
 
-def _row(before: Score, after: Score) -> str:
+def _points(scores: list[Score]) -> str:
+    points = [score.points for score in scores]
+    return f"{mean(points):+.1f} ({min(points):+.1f} … {max(points):+.1f})"
+
+
+def _row(before: list[Score], after: list[Score]) -> str:
+    right = [f"{mean(score.right for score in scores):.1%}" for scores in (before, after)]
+    asked, shown = (round(mean(values)) for values in ([s.asked for s in after], [s.shown for s in after]))
+    targets = round(mean(score.targets for score in after))
     return (
-        f"| {after.attack} | {after.targets} | {after.base:.1%} | {before.right:.1%} | {before.points:+.1f} | "
-        f"{after.right:.1%} | {after.points:+.1f} | {after.asked} → {after.shown} |\n"
+        f"| {after[0].attack} | {targets} | {mean(s.base for s in after):.1%} | {right[0]} | {_points(before)} | "
+        f"{right[1]} | {_points(after)} | {asked} → {shown} |\n"
     )
 
 
-def _cells(found: Utility) -> str:
-    return f"{found.cells} | {found.withheld_percent:.1f} % | {found.people_withheld_percent:.1f} % | {found.error_percent:.2f} %"
+def _rows(report: Report, scores_of: Callable[[Trial], tuple[Score, ...]]) -> str:
+    before, after = ([scores_of(trial) for trial in trials] for trials in (report.before, report.after))
+    return "".join(
+        _row(list(one), list(other))
+        for one, other in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True)
+    )
+
+
+def _cells(trials: tuple[Trial, ...]) -> str:
+    found = [trial.utility for trial in trials]
+    return (
+        f"{mean(u.cells for u in found):.0f} | {mean(u.withheld_percent for u in found):.1f} % | "
+        f"{mean(u.people_withheld_percent for u in found):.1f} % | {mean(u.error_percent for u in found):.2f} %"
+    )
+
+
+def _verdict(report: Report) -> str:
+    """Say which attacks are above the goal."""
+    names = [score.attack for score in report.after[0].attacks]
+    points = {name: mean(trial.attacks[i].points for trial in report.after) for i, name in enumerate(names)}
+    above = [f"`{name}` ({found:+.1f})" for name, found in points.items() if found > GOAL_POINTS]
+    if not above:
+        return f"No attack above is more than {GOAL_POINTS:.0f} points above its base rate on average."
+    return (
+        f"More than {GOAL_POINTS:.0f} points above the base rate: {', '.join(above)}. What remains is what groups of ten "
+        "tell of everybody in them:\nthe commoner value of ten fair coins is right about 62 % of them. See below what would stop it."
+    )
 
 
 def written(report: Report, day: date) -> str:
     """Return the page."""
-    head = HEAD.format(day=day.isoformat(), seed=SEED, residents=RESIDENTS, queries=QUERIES)
-    rows = "".join(_row(*pair) for pair in zip(report.before, report.after, strict=True))
-    tail = TAIL.format(
-        cells_before=_cells(report.utility_before), cells_after=_cells(report.utility_after), units_min=LEDGER.units_min,
-        sets_max=LEDGER.sets_max, share=LEDGER.leverage_percent_max,
+    head = HEAD.format(
+        day=day.isoformat(),
+        seeds=", ".join(map(str, SEEDS[: len(report.after)])),
+        residents=RESIDENTS,
+        some=SOME,
+        queries=QUERIES,
+    )
+    middle = MIDDLE.format(
+        queries=QUERIES, targets=TARGETS, count=len(report.after), error=50 / (TARGETS * len(report.after)) ** 0.5,
+        verdict=_verdict(report),
     )  # fmt: skip
-    return head + rows + tail
+    coin = next(s for s in report.after[0].attacks if s.attack == f"attribute inference of {SECRETS[-1]}")
+    rows = [(LEDGER.leverage_percent_max, coin, report.after[0].utility)]
+    rows += [(one.percent, one.coin, one.utility) for one in report.stricter]
+    stricter = "".join(
+        f"| {percent} | {score.right:.1%} | {score.points:+.1f} | {used.withheld_percent:.1f} % | "
+        f"{used.people_withheld_percent:.1f} % |\n"
+        for percent, score, used in rows
+    )
+    tail = TAIL.format(
+        cells_before=_cells(report.before), cells_after=_cells(report.after), units_min=LEDGER.units_min,
+        sets_max=LEDGER.sets_max, share=LEDGER.leverage_percent_max, stricter=stricter,
+    )  # fmt: skip
+    return (
+        head + _rows(report, lambda trial: trial.attacks) + middle + _rows(report, lambda trial: trial.insiders) + tail
+    )

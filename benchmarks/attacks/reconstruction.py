@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import csr_matrix, hstack, identity
+from scipy.sparse import bmat, csr_matrix, identity
 
 from benchmarks.attacks.desk import Desk
 from benchmarks.attacks.population import Person
@@ -51,15 +51,14 @@ def _half(draw: random.Random, crowd: list[Person]) -> tuple[list[int], str]:
 
 
 def _solved(rows: np.ndarray, sums: np.ndarray, count: int, people: list[Person], secret: str) -> list[int]:
-    """Minimise the distance to what was released, and among equals to the mean; round."""
+    """Solve for everybody where the sums suffice, being exact; else minimise the distance to them, and to the mean."""
+    if len(rows) >= count and np.linalg.matrix_rank(rows) == count:
+        return [int(value > 0.5) for value in np.linalg.lstsq(rows, sums, rcond=None)[0]]
     mean = float(np.mean([person[secret] for person in people]))
     few = 1e-3
-    slack = identity(len(rows), format="csr")
-    apart = identity(count, format="csr")
-    left = hstack([csr_matrix(rows), slack, -slack, csr_matrix((len(rows), 2 * count))])
-    right = hstack([apart, csr_matrix((count, 2 * len(rows))), apart, -apart])
+    slack, apart = identity(len(rows)), identity(count)
+    matrix = bmat([[csr_matrix(rows), slack, -slack, None, None], [apart, None, None, apart, -apart]], format="csr")
     cost = np.concatenate([np.zeros(count), np.ones(2 * len(rows)), np.full(2 * count, few)])
-    matrix = csr_matrix(np.vstack([left.toarray(), right.toarray()]))
     bounds = [(0, 1)] * count + [(0, None)] * (2 * len(rows) + 2 * count)
     found = linprog(cost, A_eq=matrix, b_eq=np.concatenate([sums, np.full(count, mean)]), bounds=bounds, method="highs")
     if found.status:
