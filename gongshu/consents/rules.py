@@ -33,7 +33,6 @@ CONSENT_TRANSITIONS: dict[tuple[ConsentStatus, str], tuple[ConsentStatus, str]] 
     (ConsentStatus.GIVEN, "withdraw"): (ConsentStatus.WITHDRAWN, "subject, operator"),
 }
 
-PIPL = "《个人信息保护法》"
 CONSENT_NOT_NEEDED = rule(
     "consent-not-needed", Kind.CONFLICT, zh="产品 {product} 的调用不需要逐人同意。",
     en="Calls to the product {product} need no consent of each subject.",
@@ -46,19 +45,19 @@ CONSENT_CONTRACT_NOT_PERFORMING = rule(
 )  # fmt: skip
 CONSENT_SUBJECT_BLANK = rule(
     "consent-subject-blank", Kind.INVALID, zh="没有写明同意人的标识：{fields}。", en="It is not said who consents: {fields}.",
-    fix_zh="请完整填写这些字段。", fix_en="Fill in these fields.", law=f"{PIPL}第十四条 (PIPL art. 14)",
+    fix_zh="请完整填写这些字段。", fix_en="Fill in these fields.", law="个人信息保护法 art.14",
 )  # fmt: skip
 CONSENT_NOT_CONFIRMED = rule(
     "consent-not-confirmed", Kind.INVALID, zh="没有确认已告知并取得本人自愿、明确的同意。",
     en="It is not confirmed that the subject was told and agreed freely and expressly.",
     fix_zh="请核验本人身份，当面或在线逐项告知，由本人确认后再登记。",
     fix_en="Make sure who it is, tell the subject every point of the notice, and record it once the subject has agreed.",
-    law=f"{PIPL}第十四、十七、二十三条 (PIPL art. 14, 17, 23)",
+    law="个人信息保护法 art.14, 17, 23",
 )  # fmt: skip
 CONSENT_PERIOD_INVALID = rule(
     "consent-period-invalid", Kind.INVALID, zh="同意期限为 {days} 天，应为 1 至 {days_max} 天，且不超出合约期限（至 {end}）。",
     en="A consent of {days} days; it must last 1 to {days_max} days and end with the contract at the latest ({end}).",
-    fix_zh="请缩短期限。", fix_en="Shorten it.", law=f"{PIPL}第十九条 (PIPL art. 19)",
+    fix_zh="请缩短期限。", fix_en="Shorten it.", law="个人信息保护法 art.19",
 )  # fmt: skip
 CONSENT_SECRET_WRONG = rule(
     "consent-secret-wrong", Kind.NOT_FOUND, zh="没有这项同意，或撤回码不正确。",
@@ -72,49 +71,49 @@ CONSENT_MISSING = rule(
     en="This product answers with the subject's consent only; the call carries none.",
     fix_zh="请在取得本人同意后，以 X-Consent 头（批量为每项的 consent）携带凭证。",
     fix_en="Obtain the subject's consent and send its token as X-Consent, in a batch as each item's consent.",
-    law=f"{PIPL}第十三、二十三、二十九条 (PIPL art. 13, 23, 29)",
+    law="个人信息保护法 art.13, 23, 29",
 )  # fmt: skip
 CONSENT_INVALID = rule(
     "consent-invalid", Kind.FORBIDDEN, zh="同意凭证不是本平台签发的，或已被改动。",
     en="The consent token was not issued by this platform, or was changed.",
     fix_zh="请从平台重新取得该项同意的凭证。", fix_en="Fetch the token of this consent from the platform again.",
-    law=f"{PIPL}第十四条 (PIPL art. 14)",
+    law="个人信息保护法 art.14",
 )  # fmt: skip
 CONSENT_NOT_YET = rule(
     "consent-not-yet", Kind.FORBIDDEN, zh="该项同意尚未开始生效。", en="The consent does not hold yet.",
-    fix_zh="请在同意的期限内调用。", fix_en="Call within its period.", law=f"{PIPL}第十四条 (PIPL art. 14)",
+    fix_zh="请在同意的期限内调用。", fix_en="Call within its period.", law="个人信息保护法 art.14",
 )  # fmt: skip
 CONSENT_EXPIRED = rule(
     "consent-expired", Kind.FORBIDDEN, zh="该项同意的期限已过。", en="The period of the consent is over.",
-    fix_zh="请重新取得本人同意。", fix_en="Ask the subject again.", law=f"{PIPL}第十四、十九条 (PIPL art. 14, 19)",
+    fix_zh="请重新取得本人同意。", fix_en="Ask the subject again.", law="个人信息保护法 art.14, 19",
 )  # fmt: skip
 CONSENT_WITHDRAWN = rule(
     "consent-withdrawn", Kind.FORBIDDEN, zh="本人已撤回该项同意。", en="The subject has withdrawn this consent.",
     fix_zh="请停止处理；撤回前已进行的处理不受影响。如确有需要，须重新取得本人同意。",
     fix_en="Stop using the data; what was done before stays lawful. To go on you need a new consent.",
-    law=f"{PIPL}第十五、四十七条 (PIPL art. 15, 47)",
+    law="个人信息保护法 art.15, 47",
 )  # fmt: skip
 CONSENT_OTHER_SUBJECT = rule(
     "consent-other-subject", Kind.FORBIDDEN, zh="该项同意不是所查询的人给予的。",
     en="The consent was not given by the one whom the call asks about.",
     fix_zh="请使用该人本人的同意凭证。", fix_en="Send the token of this subject's own consent.",
-    law=f"{PIPL}第十三条 (PIPL art. 13)",
+    law="个人信息保护法 art.13",
 )  # fmt: skip
 CONSENT_OTHER_CONSUMER = rule(
     "consent-other-consumer", Kind.FORBIDDEN, zh="该项同意是给予另一使用方的。", en="The consent was given to another consumer.",
     fix_zh="请由本机构另行取得本人的单独同意。", fix_en="Obtain the subject's separate consent for your organisation.",
-    law=f"{PIPL}第二十三条 (PIPL art. 23)",
+    law="个人信息保护法 art.23",
 )  # fmt: skip
 CONSENT_OTHER_PURPOSE = rule(
     "consent-other-purpose", Kind.FORBIDDEN, zh="该项同意不包括这一用途。", en="The consent does not cover this purpose.",
     fix_zh="请以同意的用途调用；用途变更须重新取得同意。", fix_en="Call for the purpose agreed to; another one needs a new consent.",
-    law=f"{PIPL}第十四、二十三条 (PIPL art. 14, 23)",
+    law="个人信息保护法 art.14, 23",
 )  # fmt: skip
 CONSENT_OTHER_PRODUCT = rule(
     "consent-other-product", Kind.FORBIDDEN, zh="该项同意不包括这一产品，或产品内容已变更。",
     en="The consent does not cover this product, or what the product answers has changed.",
     fix_zh="请就该产品重新取得本人同意。", fix_en="Obtain the subject's consent for this product.",
-    law=f"{PIPL}第十四条 (PIPL art. 14)",
+    law="个人信息保护法 art.14",
 )  # fmt: skip
 
 

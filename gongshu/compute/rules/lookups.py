@@ -41,7 +41,7 @@ LOOKUP_OUTPUT_COUNT = rule(
     "lookup-output-count", Kind.INVALID, zh="标签查询应输出 1 至 {limit} 个标签，现有 {count} 个。",
     en="A look-up answers 1 to {limit} tags; here are {count}.",
     fix_zh="请只输出该场景必需的标签，其余另设产品。", fix_en="Answer only what the scenario needs; make another product for the rest.",
-    law="《个人信息保护法》第六条 (PIPL art. 6)",
+    law="个人信息保护法 art.6",
 )  # fmt: skip
 LOOKUP_NAME_REPEATED = rule(
     "lookup-name-repeated", Kind.INVALID, zh="名称 {name} 重复。", en="The name {name} stands twice.",
@@ -51,7 +51,7 @@ LOOKUP_OUTPUT_IDENTIFIES = rule(
     "lookup-output-identifies", Kind.FORBIDDEN, zh="{column} 用于确定主体，不能作为标签输出。",
     en="{column} tells who somebody is; it cannot be answered as a tag.",
     fix_zh="请改用不含身份的类别或区间。", fix_en="Answer a category or a band instead.",
-    law="《个人信息保护法》第六条 (PIPL art. 6)",
+    law="个人信息保护法 art.6",
 )  # fmt: skip
 LOOKUP_REVEAL_MISSING = rule(
     "lookup-reveal-missing", Kind.FORBIDDEN, zh="标签 {name} 会给出 {column} 的值，而该列没有“可见”用途。",
