@@ -39,9 +39,14 @@ def call(
     url = f"{address}/v1/products/{product}/{action}"
     try:
         response = httpx.post(url, json=fields, headers=headers, timeout=GATEWAY_SECONDS_MAX)
-        body = response.json()
+        return read(response)
     except (httpx.HTTPError, ValueError) as error:
         raise Refused((GATEWAY_UNREACHABLE.because(),)) from error
+
+
+def read(response: httpx.Response) -> Answer:
+    """Read what the gateway said; ``ValueError`` when it is no JSON."""
+    body = response.json()
     first = (body.get("reasons") or [{}])[0]
     code, content = body.get("code", ""), body.get("content")
     return Answer(

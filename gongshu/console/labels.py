@@ -9,7 +9,7 @@ from gongshu.access.types import Role
 from gongshu.audit.types import Outcome
 from gongshu.billing.types import DisputeStatus, LineKind, ShareKind
 from gongshu.catalog.types import DataType, Dimension, Fault, Meaning
-from gongshu.compute.types import Engine, JobKind, JobStatus, JointKind, JointLearners, JointStatus
+from gongshu.compute.types import Engine, Frequency, JobKind, JobStatus, JointKind, JointLearners, JointStatus
 from gongshu.consents.types import ConsentStatus
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.gateways.types import GatewayStatus
@@ -207,6 +207,10 @@ _LABELS: tuple[tuple[Enum, Word], ...] = (
     (ProductKind.REPORT, word("product kind", "Report")),
     (ProductKind.INDEX, word("product kind", "Index")),
     (ProductKind.MODEL, word("product kind", "Model")),
+    (Frequency.YEAR, word("frequency", "Yearly")),
+    (Frequency.QUARTER, word("frequency", "Quarterly")),
+    (Frequency.MONTH, word("frequency", "Monthly")),
+    (Frequency.DAY, word("frequency", "Daily")),
     (ProductStatus.ACTIVE, word("product", "Active")),
     (ProductStatus.STOPPED, word("product", "Stopped")),
     (ListingStatus.LISTED, word("listing", "Listed")),

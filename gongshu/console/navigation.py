@@ -156,6 +156,7 @@ GROUPS: tuple[Group, ...] = (
                 R.IMPLEMENTING_AGENCY,
                 R.AUDITOR,
             ),
+            _place(word("menu", "Copies"), "/copies", "fingerprint", R.OPERATOR),
             _place(word("menu", "Consents"), "/consents", "user-check", R.OPERATOR, R.CONSUMER, R.AUDITOR),
             _place(
                 word("menu", "Statements"),

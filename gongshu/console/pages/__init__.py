@@ -12,6 +12,7 @@ from gongshu.console.pages.grants import router as grants
 from gongshu.console.pages.home import router as home
 from gongshu.console.pages.jobs import router as jobs
 from gongshu.console.pages.joint import router as joint
+from gongshu.console.pages.kinds import router as kinds
 from gongshu.console.pages.lookups import router as lookups
 from gongshu.console.pages.market import router as market
 from gongshu.console.pages.oversight import router as oversight
@@ -27,6 +28,6 @@ from gongshu.console.pages.statements import router as statements
 router = APIRouter()
 for part in (
     home, door, portal, resources, registrations, plans, grants, scenarios, entitlements, lookups, programs, joint, jobs,
-    egress, market, contracts, consents, statements, oversight, gateways, platform,
+    egress, market, kinds, contracts, consents, statements, oversight, gateways, platform,
 ):  # fmt: skip
     router.include_router(part)

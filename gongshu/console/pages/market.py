@@ -11,6 +11,7 @@ from gongshu.base.ids import ListingId, OrderId, ProductId, ReleaseId
 from gongshu.base.money import Tier
 from gongshu.base.paging import PAGE_ROWS_MAX, PageRequest
 from gongshu.consents import service as consents
+from gongshu.console.definitions import read_definition, series_of
 from gongshu.console.forms import Filled, Form, read_hours
 from gongshu.console.pictures import tier_rows
 from gongshu.console.render import actor_of, done, page, site_of
@@ -36,10 +37,12 @@ def define_product(request: Request, form: Filled) -> Response:
     """Make a product of a release."""
     release = ReleaseId(form.text("release"))
     title, summary, kind = form.text("title"), form.text("summary"), form.choice("kind", ProductKind)
+    definition = read_definition(form, kind)
     form.check()
     made = products.define_product(
-        site_of(request), actor_of(request), release_id=release, title=title, summary=summary, kind=kind
-    )
+        site_of(request), actor_of(request), release_id=release, title=title, summary=summary, kind=kind,
+        definition=definition,
+    )  # fmt: skip
     return done(request, f"/products/{made.id}", "The product is defined. List it to offer it on the market.")
 
 
@@ -54,6 +57,7 @@ def show_product(request: Request, product_id: ProductId) -> Response:
         request, "product.html", product=product, listings=listings, tier_rows=tier_rows, tiers_shown=TIERS_SHOWN,
         is_listed=any(listing.status is ListingStatus.LISTED for listing in listings), methods=tuple(TierMethod),
         stages_shown=STAGES_SHOWN, packs_shown=PACKS_SHOWN, needs_consent=consents.needs_consent(product),
+        chart=series_of(site, actor, product),
     )  # fmt: skip
 
 
@@ -127,7 +131,7 @@ def show_listing(request: Request, listing_id: ListingId) -> Response:
     product = products.get_product(site, actor, listing.product_id)
     today = site.today()
     return page(
-        request, "listing.html", listing=listing, product=product, tier_rows=tier_rows, start=today,
+        request, "listing.html", listing=listing, product=product, chart=None, tier_rows=tier_rows, start=today,
         end=today + timedelta(days=TERM_DAYS_DRAFT), needs_consent=consents.needs_consent(product),
     )  # fmt: skip
 
