@@ -29,7 +29,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-h
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup setup-job setup-joint setup-spark demo example-gateways check fix lock bench clean test test-spark torture fuzz
+.PHONY: help setup setup-job setup-joint setup-spark demo example-gateways check fix lock bench clean test test-spark torture fuzz soak
 
 help: ## Print the commands
 	@sed -nE 's/^([a-z%<>-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -128,6 +128,10 @@ $(FUZZ_STAMP): requirements-fuzz.lock
 	@echo 'Installing the fuzzer from requirements-fuzz.lock …'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --upgrade --target build/fuzzer -r requirements-fuzz.lock
 	@touch $@
+
+# The whole of it: `make test` runs a part.
+soak: $(DEV_STAMP) $(STATIC_STAMP) ## Watch the memory of a gateway under load for ten minutes
+	@GONGSHU_SOAK_SECONDS=$${GONGSHU_SOAK_SECONDS:-600} $(PYTEST) -s $(PYTEST_ARGS) tests/durability/test_delivery_soak.py
 
 # The whole of it: `make test` runs a part. What breaks a promise is kept in build/fuzz as a file of its own.
 FUZZ_SECONDS ?= 600

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -226,14 +226,16 @@ class GatewayProcess:
 
 
 @contextmanager
-def gateway_process(home: Path, log: Path) -> Iterator[GatewayProcess]:
-    """Run a gateway on ``home`` until the block ends.
+def gateway_process(
+    home: Path, log: Path, target: Callable[[Path, int, Path], None] | None = None
+) -> Iterator[GatewayProcess]:
+    """Run a gateway on ``home`` until the block ends; ``target`` runs it otherwise than the command line does.
 
     It is forked from a server that has imported everything already: a start takes milliseconds.
     """
     port, starting = free_port(), multiprocessing.get_context("forkserver")
     starting.set_forkserver_preload(["tests.gateways", "gongshu.delivery.api.gateway"])
-    running = GatewayProcess(port, starting.Process(target=main, args=(home, port, log), daemon=True))
+    running = GatewayProcess(port, starting.Process(target=target or main, args=(home, port, log), daemon=True))
     running.process.start()
     try:
         _wait_until_ready(running, log)

@@ -95,7 +95,7 @@ class Gateway:
         self._clock, self._monotonic = clock, monotonic
         self.tracing = tracing
         self._digest_key = keys.secret(DIGEST_KEY)
-        self.meter = metering.open_meter(home, gateway, clock, limits, disk=disk)
+        self.meter = metering.open_meter(home, gateway, clock, limits, monotonic=monotonic, disk=disk)
         self._artifacts, self._threads = Artifacts(home, keys, openers or openers_of(home, gateway)), Threads()
         self.measures = Measures(self._states)
         self._others_states: Callable[[], dict[str, float]] = dict
