@@ -3,6 +3,7 @@
 from gongshu.compute.rules import (
     aggregates,
     arithmetic,
+    branches,
     conditions,
     correlated,
     expressions,
@@ -20,6 +21,7 @@ __all__ = [
     "TRANSITIONS",
     "aggregates",
     "arithmetic",
+    "branches",
     "conditions",
     "correlated",
     "decide_query",

@@ -170,7 +170,7 @@ def _quotient(scope: Scope, node: exp.Expression) -> Term:
         expect(scope, "/", term, Family.NUMBER)
 
     def emit() -> exp.Expression:
-        # DuckDB's "/" of floating-point numbers; division by zero gives NULL.
+        # DuckDB's "/" of floating-point numbers; by zero it gives an infinity or no number, as IEEE 754 has it, and never fails.
         return paren(exp.Div(this=_double(left), expression=_double(right), typed=False, safe=False))
 
     if right.is_constant and not left.is_constant and right.number:
