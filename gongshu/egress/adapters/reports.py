@@ -1,7 +1,7 @@
 """Writes a report as PDF or Word: the same report gives the same bytes. Needs the extra ``gongshu[report]``.
 
 PDF names one of the fonts that every reader has for Chinese (STSong-Light, Adobe-GB1) and embeds none. See
-docs/decisions/0016-reports.md.
+docs/decisions/0019-files-for-buyers.md.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     with duckdb.connect(":memory:") as engine:
         relation = engine.sql(
             f"SELECT * FROM {READERS[path.suffix]}($path) LIMIT {ROWS_MAX:d}", params={"path": str(path)}
-        )  # noqa: S608
+        )
         return tuple(relation.columns), relation.fetchall()
 
 
