@@ -161,3 +161,14 @@ def telling(world: World, asked: list[str]) -> list[tuple[str, str, str]]:
     suspects = [sql for sql, hit, miss in pairs if hit != miss]
     again = [(sql, ends(VICTIM_INT, [sql])[0], ends(1, [sql])[0]) for sql in suspects]
     return [(sql, hit, miss) for sql, hit, miss in again if hit != miss]
+
+
+def test_days_beside_times_in_a_list_fail_for_nobody(tmp_path: Path) -> None:
+    world = worlds(tmp_path, Neighbour.PLAIN)[Neighbour.PLAIN]
+    days = (
+        "DATE '5881580-07-10' IN (CAST('5877642-06-25 (BC)' AS DATE), CAST('290309-12-22 (BC) 00:00:00' AS TIMESTAMP))"
+    )
+    asked = [
+        f"SELECT count(*) FILTER (WHERE filter_int = {value} AND {days}) AS n FROM people" for value in (VICTIM_INT, 1)
+    ]
+    assert [(answer.refused, answer.code) for answer in world.ask(asked)] == [((), "")] * 2

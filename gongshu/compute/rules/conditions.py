@@ -266,7 +266,7 @@ def _in(scope: Scope, node: exp.Expression) -> Term:
     scope.gate.only(node, "this", "expressions")
     left = value(scope, node.this)
     pairs = [aligned(scope, "IN", left, value(scope, part)) for part in node.expressions]
-    items = [pair[1] for pair in pairs]
+    left, *items = alike((left, *(pair[1] for pair in pairs)))  # one type for all: the engine would convert them itself
     for item in items:
         if item.bases:
             scope.gate.findings.add(CONSTRUCT_REFUSED, construct="IN (column)")

@@ -1,4 +1,4 @@
-"""Scalar expressions: each construct that is permitted has one function here, in ``branches`` or ``conditions``; no other passes."""
+"""Scalar expressions: each permitted construct has one function here, in ``branches`` or ``conditions``; no other passes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
