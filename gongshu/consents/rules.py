@@ -30,7 +30,7 @@ TOKEN_CHARS_MAX = 1500
 CLOCK_SKEW_MAX = timedelta(seconds=60)
 
 CONSENT_TRANSITIONS: dict[tuple[ConsentStatus, str], tuple[ConsentStatus, str]] = {
-    (ConsentStatus.GIVEN, "withdraw"): (ConsentStatus.WITHDRAWN, "subject, operator"),
+    (ConsentStatus.GIVEN, "withdraw"): (ConsentStatus.WITHDRAWN, "public, operator"),
 }
 
 CONSENT_NOT_NEEDED = rule(

@@ -1,6 +1,7 @@
 """The application as it is wired, and one person for each role, each of an organisation of its own."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,13 @@ from starlette.testclient import TestClient
 
 from examples.city import make_city
 from gongshu.access.types import Actor, Role
-from gongshu.base.ids import PartyId, PersonId
+from gongshu.base.days import Period
+from gongshu.base.ids import ConsentId, PartyId, PersonId
 from gongshu.base.site import Site
 from gongshu.compute import service as compute
 from gongshu.compute.types import JointKind, JointLearners
+from gongshu.consents.store import CONSENTS
+from gongshu.consents.types import Consent, ConsentStatus, ConsentTerms
 from gongshu.parties import service as parties
 from gongshu.parties import store
 from gongshu.parties.types import Party, Person
@@ -31,7 +35,7 @@ TABLES = {
     "grant_id": "authorization_grant", "job_id": "job", "joint_id": "joint_agreement", "key_id": "api_key", "listing_id": "listing",
     "order_id": "product_order", "output_id": "output", "party_id": "party", "person_id": "person", "plan_id": "plan",
     "product_id": "product", "registration_id": "registration", "release_id": "release", "resource_id": "resource",
-    "scenario_id": "scenario", "entry_id": "audit_entry",
+    "scenario_id": "scenario", "consent_id": "consent", "entry_id": "audit_entry",
 }  # fmt: skip
 """Where an object of each kind that a path may name is kept."""
 
@@ -68,6 +72,21 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     site.db.close()
 
 
+def agree(stage: Stage) -> None:
+    """Put a consent under the bank's contract; how one comes about is its own room's affair."""
+    contract, now = stage.made["sale"].contract, stage.site.now()
+    terms = ConsentTerms(
+        "a" * 64, contract.terms.consumer, contract.terms.policy.purposes[0], contract.terms.product_id,
+        contract.terms.product.digest, Period(now, now + timedelta(days=30)),
+    )  # fmt: skip
+    consent = Consent(
+        ConsentId("consent-1"), terms, contract.id, contract.terms.operator, stage.people["operator"].person, "b" * 64,
+        ConsentStatus.GIVEN, now,
+    )  # fmt: skip
+    with stage.site.db.transaction() as tx:
+        CONSENTS.add(tx, consent)
+
+
 @pytest.fixture(scope="package")
 def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, dict[str, str]]]:
     """Give a town in which the story was played up to the signed contract, and one object of each kind."""
@@ -88,6 +107,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Town, d
     )  # fmt: skip
     develop.review(stage)
     market.sell(stage)
+    agree(stage)
     with site.db.reading() as tx:
         names = {
             name: str(tx.execute(text(f"SELECT id FROM {table} LIMIT 1")).scalar_one())
