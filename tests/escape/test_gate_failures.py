@@ -18,6 +18,11 @@ from tests.escape.world import World
 from tests.governed import THRESHOLDS
 
 PACK, PACK_OF_SUMS = 12, 4
+ONCE_FAILED = (
+    "SELECT count(*) FILTER (WHERE filter_int = {v} AND DATE '5881580-07-10' IN (CAST('5877642-06-25 (BC)' AS DATE), "
+    "CAST('290309-12-22 (BC) 00:00:00' AS TIMESTAMP))) AS n FROM people",
+)
+"""Statements that told something; they are tried every time."""
 EVERYDAY = 250
 """Statements tried each day, drawn anew; a nightly run (``GONGSHU_NIGHTLY``) tries all of them."""
 
@@ -141,7 +146,8 @@ def one_statement(pack: list[str]) -> str:
 def test_no_failure_tells_what_a_row_holds(tmp_path: Path) -> None:
     world = worlds(tmp_path, Neighbour.PLAIN)[Neighbour.PLAIN]
     every = statements()
-    asked = [sql for sql in (every if os.environ.get("GONGSHU_NIGHTLY") else drawn(every)) if permitted(sql)]
+    chosen = every if os.environ.get("GONGSHU_NIGHTLY") else drawn(every)
+    asked = [sql for sql in (*ONCE_FAILED, *chosen) if permitted(sql)]
     assert len(asked) > len(every) / 20
     packs = packed(asked)
     hits = world.ask([one_statement(pack).replace("{v}", str(VICTIM_INT)) for pack in packs])
@@ -161,14 +167,3 @@ def telling(world: World, asked: list[str]) -> list[tuple[str, str, str]]:
     suspects = [sql for sql, hit, miss in pairs if hit != miss]
     again = [(sql, ends(VICTIM_INT, [sql])[0], ends(1, [sql])[0]) for sql in suspects]
     return [(sql, hit, miss) for sql, hit, miss in again if hit != miss]
-
-
-def test_days_beside_times_in_a_list_fail_for_nobody(tmp_path: Path) -> None:
-    world = worlds(tmp_path, Neighbour.PLAIN)[Neighbour.PLAIN]
-    days = (
-        "DATE '5881580-07-10' IN (CAST('5877642-06-25 (BC)' AS DATE), CAST('290309-12-22 (BC) 00:00:00' AS TIMESTAMP))"
-    )
-    asked = [
-        f"SELECT count(*) FILTER (WHERE filter_int = {value} AND {days}) AS n FROM people" for value in (VICTIM_INT, 1)
-    ]
-    assert [(answer.refused, answer.code) for answer in world.ask(asked)] == [((), "")] * 2
