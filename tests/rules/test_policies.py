@@ -9,12 +9,15 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gongshu.base.days import Period
 from gongshu.policies import service as policies
+from gongshu.policies.rules import usage
 from gongshu.policies.types import (
     ColumnPolicy,
     Grade,
+    Hours,
     Mask,
     MaskKind,
     ResourcePolicy,
@@ -182,16 +185,33 @@ def test_a_use_within_every_limit_is_permitted() -> None:
 @pytest.mark.parametrize(
     ("request_", "now", "code"),
     [
-        (replace(FITTING, purpose="marketing"), START, "purpose-not-agreed"),
+        (structs.replace(FITTING, purpose="marketing"), START, "purpose-not-agreed"),
         (FITTING, START - timedelta(seconds=1), "contract-not-yet"),
         (FITTING, START + timedelta(days=10), "contract-expired"),
-        (replace(FITTING, calls_so_far=100), START, "calls-used-up"),
-        (replace(FITTING, calls_today=20), START, "calls-used-up-today"),
-        (replace(FITTING, calls_this_second=5), START, "too-many-per-second"),
+        (structs.replace(FITTING, calls_so_far=100), START, "calls-used-up"),
+        (structs.replace(FITTING, calls_today=20), START, "calls-used-up-today"),
+        (structs.replace(FITTING, calls_this_second=5), START, "too-many-per-second"),
     ],
 )
 def test_a_use_beyond_one_limit_is_refused_with_its_code(request_: UsageRequest, now: datetime, code: str) -> None:
     assert [reason.code for reason in policies.decide_usage(POLICY, request_, now).reasons] == [code]
+
+
+@given(
+    st.builds(
+        UsageRequest, st.sampled_from(["credit", "marketing"]), *(st.integers(0, limit + 1) for limit in (100, 20, 5)),
+        st.booleans(), st.booleans(), st.booleans(), st.integers(0, 1),
+    ),
+    st.timedeltas(timedelta(days=-1), timedelta(days=11)),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_the_quick_way_permits_only_what_nothing_speaks_against(request_, ahead, is_signed_only, has_hours):
+    policy = replace(POLICY, is_signed_only=is_signed_only, hours=(Hours(0, 720),) if has_hours else ())
+    now = START + ahead
+    found = [reason for reason in usage.usage_reasons(policy, request_, now) if reason is not None]
+    assert not (usage.is_plainly_permitted(policy, request_, now) and found)
+    if not has_hours:
+        assert usage.is_plainly_permitted(policy, request_, now) == (not found)
 
 
 def test_every_broken_limit_is_named() -> None:

@@ -15,6 +15,7 @@ from gongshu.base.decisions import Kind, Reason
 from gongshu.base.signing import read_header
 from gongshu.delivery import service
 from gongshu.delivery.api.downloads import fields_of, send_file
+from gongshu.delivery.api.process import WHOLE
 from gongshu.delivery.types import Answered, BatchAnswered, BulkTask, IncomingCall, Receipt, Turned
 from gongshu.metering.types import ResultCode
 
@@ -45,6 +46,9 @@ _ANSWER_START: Message = {
         (b"content-length", str(ANSWER_BYTES).encode()),
     ],
 }
+
+_ANSWER_HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {ANSWER_BYTES}\r\n\r\n".encode()
+_NONE: dict[str, Any] = {}
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -356,8 +360,10 @@ async def _call(
     if isinstance(outcome, Turned):
         await _refuse(send, outcome, close=call.is_body_too_long)
     elif not outcome.content:
-        await send(_ANSWER_START)
-        await send({"type": "http.response.body", "body": answer_body(outcome.receipt)})
+        body, whole = answer_body(outcome.receipt), scope.get("extensions", _NONE).get(WHOLE)
+        if whole is None or not whole(_ANSWER_HEAD + body):
+            await send(_ANSWER_START)
+            await send({"type": "http.response.body", "body": body})
     elif not outcome.media:
         await _plain(send, 200, content_body(outcome))
     else:

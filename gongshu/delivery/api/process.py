@@ -1,6 +1,8 @@
 """Limits on what a client may hold open at the gateway."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -45,6 +47,32 @@ class JoinedWrites(asyncio.Transport):
     def is_closing(self) -> bool:
         """Whether the connection is closed or about to be."""
         return self._transport.is_closing()
+
+
+WHOLE = "gongshu.whole"
+"""The extension of the scope by which an application sends a whole answer: head and body, as they go onto the wire."""
+
+
+def whole_answers(cycle: RequestResponseCycle, transport: asyncio.Transport) -> Callable[[bytes], bool]:
+    """Return what sends a whole answer at once: what ``send`` would do in two steps, without looking at each header again.
+
+    It returns ``False``, and does nothing, where the server has more to do: the connection ends with this answer, an answer was begun,
+    or the client does not read.
+    """
+
+    def send(answer: bytes) -> bool:
+        if cycle.disconnected:
+            return True  # nobody is there
+        if not cycle.keep_alive or cycle.response_started or cycle.flow.write_paused or cycle.default_headers:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        transport.write(answer)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+    return send
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -106,6 +134,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Let the answer go out in one piece."""
         super().on_headers_complete()
         self.cycle.transport = self._joined
+        extensions: dict[str, Any] = {WHOLE: whole_answers(self.cycle, self.transport)}
+        self.scope["extensions"] = extensions
 
     def on_response_complete(self) -> None:
         """Send what is left of an answer without a body."""
