@@ -19,8 +19,10 @@ from tests.governed import THRESHOLDS
 
 PACK, PACK_OF_SUMS = 12, 4
 ONCE_FAILED = (
-    "SELECT count(*) FILTER (WHERE filter_int = {v} AND DATE '5881580-07-10' IN (CAST('5877642-06-25 (BC)' AS DATE), "
-    "CAST('290309-12-22 (BC) 00:00:00' AS TIMESTAMP))) AS n FROM people",
+    (
+        "SELECT count(*) FILTER (WHERE filter_int = {v} AND DATE '5881580-07-10' IN (CAST('5877642-06-25 (BC)' AS DATE), "
+        "CAST('290309-12-22 (BC) 00:00:00' AS TIMESTAMP))) AS n FROM people"
+    ),
 )
 """Statements that told something; they are tried every time."""
 EVERYDAY = 250
