@@ -175,7 +175,9 @@ def test_the_nonces_of_old_signatures_are_forgotten(world):
     from gongshu.delivery.service.signatures import Signatures
 
     gate = Signatures(world.keys, world.clock)
-    use: Callable[[str], object] = lambda nonce: gate._use(KEY, nonce, world.clock())  # noqa: E731
+    use: Callable[[str], object] = lambda nonce: gate._use(  # noqa: E731
+        KEY, nonce, world.clock(), int(world.clock().timestamp())
+    )
     assert use("a") is None
     assert use("a") is not None
     for _ in range(2):

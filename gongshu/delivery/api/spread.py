@@ -6,13 +6,22 @@ a plain key that is one look into a dictionary.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from gongshu.base.decisions import Kind, Reason, Refused
 from gongshu.base.ids import ContractId
 from gongshu.delivery import service
-from gongshu.delivery.api.application import STATUS_OF, GatewayApp, Message, Receive, Send, problem_body
+from gongshu.delivery.api.application import (
+    CALLS_AT_ONCE_MAX,
+    STATUS_OF,
+    GatewayApp,
+    Message,
+    Receive,
+    Send,
+    problem_body,
+)
 from gongshu.gateways import service as gateways
 from gongshu.gateways.types import Member, Standing
 from gongshu.metering import service as metering
@@ -25,7 +34,8 @@ HOP_CLIENT = "another-gateway"
 OWNER = b"x-gongshu-gateway"
 KEYS_REMEMBERED_MAX = 200_000
 RETRY_SECONDS = 1
-LONG_BODIES_AT_ONCE_MAX = 4
+BODIES = {"bulk": (service.BULK_BYTES_MAX, 4), "batch": (service.BATCH_BYTES_MAX, 64)}
+"""The most bytes of a body by the last part of its path, and how many of them are read at once."""
 
 OpenMembership = Callable[[metering.Meter, Callable[[], bool]], gateways.Membership]
 
@@ -48,7 +58,7 @@ class SpreadApp:
         self._gateway: service.Gateway | None = None
         self.membership: gateways.Membership | None = None
         self._contracts: dict[bytes, ContractId] = {}
-        self._long_bodies = 0
+        self._reading: Counter[int] = Counter()  # bodies by their greatest length
         self._beating: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -138,7 +148,7 @@ class SpreadApp:
 
     def _contract_of(self, gateway: service.Gateway, headers: list[tuple[bytes, bytes]]) -> ContractId | None:
         """Return the contract that a call's key belongs to; a key never changes its contract, so it is remembered."""
-        proof = next((value for name, value in headers if name == b"authorization"), b"")
+        proof = dict(headers).get(b"authorization", b"")  # the last one, as the gateway itself reads it
         known = self._contracts.get(proof)
         if known is not None:
             return known
@@ -170,16 +180,16 @@ class SpreadApp:
 
     async def _read(self, scope: Message, receive: Receive, send: Send) -> bytes | None:
         """Return the body of a call on its hop; ``None`` once it is refused: too long, or too many long ones at once."""
-        is_long = scope["path"].endswith("/bulk")
-        bytes_max = service.BULK_BYTES_MAX if is_long else service.BATCH_BYTES_MAX
-        if is_long and self._long_bodies >= LONG_BODIES_AT_ONCE_MAX:
+        action = scope["path"].rpartition("/")[2]
+        bytes_max, at_once_max = BODIES.get(action, (service.BODY_BYTES_MAX, CALLS_AT_ONCE_MAX))
+        if self._reading[bytes_max] >= at_once_max:
             await _refuse(send, service.GATEWAY_BUSY.because(), close=True)
             return None
-        self._long_bodies += is_long
+        self._reading[bytes_max] += 1
         try:
             body = await _whole(receive, bytes_max)
         finally:
-            self._long_bodies -= is_long
+            self._reading[bytes_max] -= 1
         if body is None:
             await _refuse(send, service.BODY_TOO_LONG.because(bytes_max=bytes_max), close=True)
         return body

@@ -39,6 +39,7 @@ class Signatures:
         self._turned = self._since
         self._recent: set[tuple[str, str]] = set()
         self._older: set[tuple[str, str]] = set()
+        self._latest, self._latest_older, self._forgotten = 0, 0, -1  # times of signatures, in seconds since 1970
 
     def check(self, call: IncomingCall, now: datetime) -> Reason | None:
         """Return why a signed call is not believed, or ``None``. A nonce counts as used once its signature was good."""
@@ -58,7 +59,7 @@ class Signatures:
         too_old = max(now - WINDOW, self._since).timestamp()
         if not too_old <= signed_at + 1 or signed_at > (now + rules.CLOCK_SKEW_MAX).timestamp():
             return rules.SIGNATURE_STALE.because(seconds=int(WINDOW.total_seconds()))
-        return self._use(header.key, call.nonce, now)
+        return self._use(header.key, call.nonce, now, signed_at)
 
     def _secret(self, key_id: str) -> bytes:
         found = self._secrets.get(key_id)
@@ -68,13 +69,18 @@ class Signatures:
             found = self._secrets[key_id] = signing_secret(self._keys, key_id).encode()
         return found
 
-    def _use(self, key_id: str, nonce: str, now: datetime) -> Reason | None:
-        if now - self._turned >= WINDOW + rules.CLOCK_SKEW_MAX:
+    def _use(self, key_id: str, nonce: str, now: datetime, signed_at: int) -> Reason | None:
+        if abs(now - self._turned) >= WINDOW + rules.CLOCK_SKEW_MAX:
+            self._forgotten = max(self._forgotten, self._latest_older)
             self._older, self._recent, self._turned = self._recent, set(), now
+            self._latest_older, self._latest = self._latest, 0
+        if signed_at <= self._forgotten:  # a clock that jumped back brings no nonce back that was forgotten
+            return rules.SIGNATURE_STALE.because(seconds=int(WINDOW.total_seconds()))
         used = (key_id, nonce)
         if used in self._recent or used in self._older:
             return rules.NONCE_REPEATED.because()
         if len(self._recent) >= NONCES_MAX:
             return rules.GATEWAY_BUSY.because()
         self._recent.add(used)
+        self._latest = max(self._latest, signed_at)
         return None
