@@ -80,6 +80,7 @@ function drawCharts(root) {
 }
 window.addEventListener("resize", () => charts.forEach((chart) => chart.resize()));
 document.addEventListener("DOMContentLoaded", () => drawCharts(document));
+document.addEventListener("htmx:afterSettle", (event) => drawCharts(event.detail.elt));
 
 // A whole row or column of a matrix of uses by a click on its head.
 document.addEventListener("click", (event) => {

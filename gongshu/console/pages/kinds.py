@@ -84,7 +84,7 @@ def fetch_file(request: Request, contract_id: ContractId, form: Filled) -> Respo
 def show_copies(request: Request) -> Response:
     """Show the form that asks whose copy a file is."""
     access.require(actor_of(request), Permission.OPERATE_PRODUCT_WRITE)
-    return page(request, "copies.html", found=None)
+    return page(request, "copies.html")
 
 
 @router.post("/copies")
@@ -95,4 +95,4 @@ def trace_copy(request: Request, form: Filled) -> Response:
     site, actor = site_of(request), actor_of(request)
     found = delivery.trace_upload(site, actor, files[0].filename or "", files[0].file)
     contracts = {one.contract: products.get_contract(site, actor, one.contract) for one in found.evidence[:5]}
-    return page(request, "copies.html", found=found, contracts=contracts)
+    return page(request, "copies-found.html", found=found, contracts=contracts)
