@@ -13,7 +13,16 @@ from gongshu.base.ids import EntitlementId, JobId
 from gongshu.base.site import Site
 from gongshu.compute import service
 from gongshu.compute.service import JointHalf, JointTerms
-from gongshu.compute.types import Engine, Explanation, Job, JobProgress, JobStatus, JointAgreement, JointStatus
+from gongshu.compute.types import (
+    Engine,
+    Explanation,
+    Job,
+    JobProgress,
+    JobStatus,
+    JointAgreement,
+    JointStatus,
+    LookupDefinition,
+)
 
 
 def _told(found: Explanation) -> dict[str, Any]:
@@ -105,6 +114,12 @@ def sql_report(site: Site, actor: Actor, job_id: str, *, as_json: bool = False) 
         if report.some_withheld:
             print(f"units in withheld groups, about 未显示分组中的主体约占: {share}")
     return 0 if report is not None else 1
+
+
+def lookup_submit(site: Site, actor: Actor, entitlement_id: str, title: str, definition: LookupDefinition) -> int:
+    """Submit a look-up to be built of real data and print the id of the job; return 0."""
+    print(service.submit_lookup(site, actor, EntitlementId(entitlement_id), title, definition).id)
+    return 0
 
 
 def show_budget(site: Site, entitlement_id: str, *, as_json: bool = False) -> int:

@@ -16,6 +16,7 @@ from gongshu.base.decisions import Reason, Refused
 from gongshu.parties import service as parties
 from gongshu.parties.types import ANONYMOUS
 from gongshu.server import demo
+from gongshu.server.consents import consent_commands
 from gongshu.server.gateways import add_gateway_arguments, gateway_commands
 from gongshu.server.joint import acting, joint_commands
 from gongshu.server.migrate import open_site
@@ -201,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     traced.set_defaults(run=_copy_trace)
     joint_commands(commands)
     python_commands(commands)
+    consent_commands(commands)
     return parser
 
 

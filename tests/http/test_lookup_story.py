@@ -1,5 +1,6 @@
 """A look-up from the gate to the caller: with consent and not without, and not one call longer than it holds."""
 
+import argparse
 import asyncio
 import base64
 import itertools
@@ -17,6 +18,7 @@ from gongshu.base.decisions import Refused
 from gongshu.base.paging import PageRequest
 from gongshu.client import AsyncClient
 from gongshu.client import Refused as ClientRefused
+from gongshu.consents import cli as consent_cli
 from gongshu.consents import rules as consent_rules
 from gongshu.consents import service as consents
 from gongshu.consents import store as consents_store
@@ -28,6 +30,7 @@ from gongshu.parties import service as parties
 from gongshu.parties import store as parties_store
 from gongshu.parties.types import Person
 from gongshu.server.asgi import create_app
+from gongshu.server.consents import consent_commands
 from tests import looked_up, samples
 from tests.looked_up import NOBODY, OTHER, OTHER_BANK, SUBJECT, agreed, listed, settle, sold
 from tests.world import AUDITOR, BANK, OPERATOR, PUBLIC
@@ -316,3 +319,28 @@ def test_the_desk_the_subject_and_the_consumer_do_it_all_over_http(market):
     assert [(item.result, item.error) for item in items] == [("served", ""), ("refused", "consent-other-subject")]
     assert withdrawn["status"] == "withdrawn"
     assert late.code == "consent-withdrawn"
+
+
+def test_the_desk_works_on_the_command_line(market, capsys):
+    site, listing = market
+    bank = sold(site, listing)
+    assert consent_cli.consent_give(site, OPERATOR, bank.contract.id, SUBJECT, 30, is_confirmed=True) == 0
+    number, _, token = (line.rpartition(" ")[2] for line in capsys.readouterr().out.splitlines())
+    assert consent_cli.consent_token(site, BANK, number) == 0
+    assert capsys.readouterr().out.strip() == token
+    assert consent_cli.consent_withdraw(site, OPERATOR, number) == 0
+    assert consent_cli.consent_list(site, BANK) == 0
+    printed = capsys.readouterr().out
+    assert f"{number}  withdrawn  bank" in printed
+    assert SUBJECT["code"] not in printed
+
+
+def test_the_command_line_reads_keys_tags_and_bounds():
+    commands = argparse.ArgumentParser().add_subparsers()
+    consent_commands(commands)
+    lookup = commands.choices["lookup"]
+    given = ["submit", "entitlement-1", "enterprise", "--title", "t", "--key", "code=信用代码"]
+    read = lookup.parse_args([*given, "--tag", "status=状态", "--tag", "capital=注册资本:20,50, 200"])
+    assert (read.key, read.tag) == ([("code", "信用代码")], list(looked_up.LOOKUP.outputs))
+    with pytest.raises(SystemExit):
+        lookup.parse_args([*given, "--tag", "状态"])
