@@ -78,9 +78,13 @@ class _Answer:
         self.headers: list[tuple[bytes, bytes]] = []
         self.parts: list[bytes] = []
         self.has_head = self.is_begun = self.is_whole = False
+        self.is_last = not has_body  # nothing more comes over this connection
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"connection" and value.lower() != b"keep-alive":
+            self.is_last = True
 
     def on_headers_complete(self) -> None:
         self.has_head, self.is_whole = True, not self._has_body
@@ -140,7 +144,7 @@ class Peer:
             while not answer.is_whole:
                 parser.feed_data(await _read(reader))
                 await _pass_on(answer, parser.get_status_code(), relay)
-            is_kept = parser.should_keep_alive() and not head.startswith(b"HEAD ")
+            is_kept = not answer.is_last
         except (OSError, TimeoutError, EOFError, httptools.HttpParserError) as error:
             if answer.is_begun:
                 raise BrokenOff(type(error).__name__) from None
