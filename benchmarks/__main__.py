@@ -23,6 +23,7 @@ MODULES = (
     "verify",
     "sidechannel",
     "delivery",
+    "gateways",
     "psi",
     "psi_jobs",
 )
