@@ -18,6 +18,7 @@ from gongshu.base.decisions import Refused
 from gongshu.base.paging import PageRequest
 from gongshu.client import AsyncClient
 from gongshu.client import Refused as ClientRefused
+from gongshu.compute import service as compute
 from gongshu.consents import cli as consent_cli
 from gongshu.consents import rules as consent_rules
 from gongshu.consents import service as consents
@@ -32,6 +33,7 @@ from gongshu.parties.types import Person
 from gongshu.server.asgi import create_app
 from gongshu.server.consents import consent_commands
 from tests import looked_up, samples
+from tests.governed_site import DEVELOPER
 from tests.looked_up import NOBODY, OTHER, OTHER_BANK, SUBJECT, agreed, listed, settle, sold
 from tests.world import AUDITOR, BANK, OPERATOR, PUBLIC
 
@@ -344,3 +346,48 @@ def test_the_command_line_reads_keys_tags_and_bounds():
     assert (read.key, read.tag) == ([("code", "信用代码")], list(looked_up.LOOKUP.outputs))
     with pytest.raises(SystemExit):
         lookup.parse_args([*given, "--tag", "状态"])
+
+
+def test_the_pages_tell_the_subject_and_give_slip_and_token_once(market):
+    site, listing = market
+    bank = sold(site, listing)
+    with site.db.transaction() as tx:
+        for actor in (OPERATOR, BANK, DEVELOPER):
+            parties_store.PEOPLE.add(tx, Person(actor.person, actor.party, actor.name, actor.person, actor.roles))
+    tokens = {actor: parties.create_token(site, actor, label="test")[0] for actor in (OPERATOR, BANK, DEVELOPER)}
+    with TestClient(create_app(site)) as console:
+
+        def show(actor, method, path, data=None):
+            answer = console.request(method, path, data=data, headers={"Authorization": f"Bearer {tokens[actor]}"})
+            assert answer.status_code == 200, answer.text[:300]
+            return answer
+
+        desk = f"/contracts/{bank.contract.id}/consent"
+        assert "注册资本 (20 · 50 · 200)" in show(OPERATOR, "GET", desk).text
+        form = {"subject-code": SUBJECT["code"], "days": "30", "is_confirmed": "1"}
+        slip = show(OPERATOR, "POST", desk, form)
+        assert slip.headers["cache-control"] == "no-store"
+        (consent,) = consents.list_consents(site, BANK, PageRequest()).rows
+        token = consents.token_of(site, BANK, consent.id)
+        assert token in slip.text
+        assert token in show(BANK, "GET", f"/consents/{consent.id}").text
+        assert token not in show(OPERATOR, "GET", f"/consents/{consent.id}").text
+        pages = [
+            show(OPERATOR, "GET", "/consents"), show(BANK, "GET", f"/contracts/{bank.contract.id}"), slip,
+            show(OPERATOR, "GET", f"/products/{bank.contract.terms.product_id}"), show(BANK, "GET", f"/market/{listing}"),
+        ]  # fmt: skip
+        assert not [page for page in pages if SUBJECT["code"] in page.text]
+        tagged = {
+            "title": "标签",
+            "relation": "enterprise",
+            "key-信用代码": "code",
+            "tag-注册资本": "capital",
+            "bounds-注册资本": "20，50",
+        }
+        show(DEVELOPER, "GET", "/entitlements/entitlement-1/lookup")
+        show(DEVELOPER, "POST", "/entitlements/entitlement-1/lookup", tagged)
+        job = compute.list_jobs(site, DEVELOPER, PageRequest()).rows[0]
+        assert job.plan.lookup is not None
+        assert [(o.name, o.column, o.bounds) for o in job.plan.lookup.outputs] == [
+            ("capital", "注册资本", ("20", "50"))
+        ]

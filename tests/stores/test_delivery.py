@@ -9,11 +9,15 @@ import pytest
 
 from gongshu.access.types import Actor
 from gongshu.audit import service as audit
+from gongshu.base.days import Period
 from gongshu.base.decisions import Refused
 from gongshu.base.digest import sha256_hex
-from gongshu.base.ids import GrantId
+from gongshu.base.ids import ConsentId, GrantId
 from gongshu.base.paging import PageRequest
 from gongshu.base.site import Site
+from gongshu.consents import service as consents
+from gongshu.consents.store import CONSENTS
+from gongshu.consents.types import Consent, ConsentStatus, ConsentTerms
 from gongshu.delivery import adapters, store
 from gongshu.delivery import service as delivery
 from gongshu.delivery.types import Answered, IncomingCall, Snapshot
@@ -208,3 +212,34 @@ def test_a_contract_is_served_to_the_end_of_its_period_by_the_gateways_clock(sit
     )  # fmt: skip
     (turned,) = asyncio.run(serve(site, call))
     assert (served.stop_code, [reason.code for reason in turned.reasons]) == ("", ["contract-expired"])
+
+
+def consented(site: Site, contract: Contract, number: int, days: int = 30) -> Consent:
+    """Put a consent under ``contract``."""
+    terms = ConsentTerms(
+        "a" * 64, contract.terms.consumer, contract.terms.policy.purposes[0], contract.terms.product_id,
+        contract.terms.product.digest, Period(site.now(), site.now() + timedelta(days=days)),
+    )  # fmt: skip
+    consent = Consent(
+        ConsentId(f"consent-{number}"), terms, contract.id, contract.terms.operator, OPERATOR.person,
+        sha256_hex(b"code"), ConsentStatus.GIVEN, site.now(),
+    )  # fmt: skip
+    with site.db.transaction() as tx:
+        CONSENTS.add(tx, consent)
+    return consent
+
+
+def test_a_withdrawal_rewrites_one_shard_and_is_left_out_once_time_has_ended_the_consent(site, contract, clock):
+    delivery.create_key(site, BANK, contract.id)
+    for number in (1, 2):
+        consented(site, contract, number, days=number)
+    consents.withdraw(site, OPERATOR, ConsentId("consent-1"))
+    first = delivery.publish_snapshot(site)
+    assert published(site).withdrawn == ("consent-1",)
+    consents.withdraw_own(site, world.PUBLIC, ConsentId("consent-2"), "code")
+    second = delivery.publish_snapshot(site)
+    assert (second.number, second.contracts, second.products) == (first.number + 1, first.contracts, first.products)
+    assert published(site).withdrawn == ("consent-1", "consent-2")
+    clock.move(days=1)
+    delivery.publish_snapshot(site, is_whole=True)
+    assert published(site).withdrawn == ("consent-2",)

@@ -128,7 +128,6 @@ def submit_verification(request: Request, entitlement_id: EntitlementId, form: F
             is_required = is_key or form.is_set(f"required-{column}")
             fields.append(VerificationField(name, column, is_required=is_required, is_key=is_key))
     form.check()
-    job = compute.submit_verification(
-        site_of(request), actor_of(request), entitlement_id, title, VerificationDefinition(relation, tuple(fields))
-    )
+    definition = VerificationDefinition(relation, tuple(fields), needs_consent=form.is_set("needs_consent"))
+    job = compute.submit_verification(site_of(request), actor_of(request), entitlement_id, title, definition)
     return done(request, f"/jobs/{job.id}", "Submitted. Code and inputs are frozen by digest.")
