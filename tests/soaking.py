@@ -126,14 +126,19 @@ def resident_bytes(process: int) -> int:
 
 
 def serve(home: Path, port: int, log: Path) -> None:
-    """Run a gateway that forgets request ids quickly, so that its memory soon is as large as it gets."""
+    """Run a gateway that forgets request ids and nonces quickly, so that its memory soon is as large as it gets."""
     import os
     import time
 
     from gongshu.delivery.api.application import GatewayApp
     from gongshu.delivery.api.gateway import server_for
+    from gongshu.delivery.service import signatures
     from gongshu.metering import service as metering
     from tests.gateways import open_gateway
+
+    signatures.WINDOW = timedelta(
+        seconds=-40
+    )  # with the skew that is allowed, a generation of nonces lasts twenty seconds
 
     with log.open("ab", buffering=0) as out:
         os.dup2(out.fileno(), 1)
