@@ -274,6 +274,15 @@ def openapi() -> Files:
 
 
 @generator
+def gateway_openapi() -> Files:
+    """Write the document of the gateway's own routes."""
+    if not exists("gongshu.delivery.api.document"):
+        return {}
+    document = importlib.import_module("gongshu.delivery.api.document").gateway_document()
+    return {"openapi/gateway.json": json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"}
+
+
+@generator
 def access_routes() -> Files:
     """Write the access matrix of the API: each route, the permission it asks for, and the roles that hold it."""
     if not exists("gongshu.server.asgi"):

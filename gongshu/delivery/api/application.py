@@ -51,13 +51,15 @@ _ANSWER_HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-le
 _NONE: dict[str, Any] = {}
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class VerifyAnswer(msgspec.Struct, frozen=True):
+    """What a caller is told of a call that was served."""
+
     code: int
     result: ResultCode
     receipt: Receipt
 
 
-class _BulkTask(msgspec.Struct, frozen=True, rename={"id": "task"}):
+class BulkAnswer(msgspec.Struct, frozen=True, rename={"id": "task"}):
     """What a caller is told of its bulk task."""
 
     id: str
@@ -90,7 +92,7 @@ _encode = msgspec.json.Encoder().encode
 
 def answer_body(receipt: Receipt) -> bytes:
     """Return the body of an answer: padded with blanks, so that its length does not tell the result."""
-    body = _encode(_Answer(service.NDI_OK, receipt.result, receipt))
+    body = _encode(VerifyAnswer(service.NDI_OK, receipt.result, receipt))
     if len(body) > ANSWER_BYTES:
         raise ValueError("a receipt is longer than an answer may be")
     return body.ljust(ANSWER_BYTES, b" ")
@@ -112,7 +114,7 @@ def bulk_body(task: BulkTask) -> bytes:
     """Return what a caller is told of its bulk task: ``working``, ``done``, or ``stopped`` and why."""
     status = "working" if task.ended_at is None else "stopped" if task.stop_code else "done"
     return _encode(
-        _BulkTask(
+        BulkAnswer(
             task.id, task.product, status, task.items, task.done, task.answered, task.at, task.ended_at, task.stop_code
         )
     )
