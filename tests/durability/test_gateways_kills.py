@@ -45,9 +45,16 @@ async def trouble(cluster: Cluster, bank: Bank, elsewhere: Path) -> None:
         await asyncio.to_thread(step)
         await asyncio.to_thread(cluster.wait_until_spread, *members)
         bank.addresses[:] = [cluster.address(name) for name in members]
-        await answered(25)
+        await answered(20)
 
-    await answered(80)
+    def again(name: str) -> None:
+        """Kill a process and start it at once, before anybody has noticed."""
+        cluster.kill(name)
+        cluster.start_control() if name == "control" else cluster.start(name)
+
+    await answered(60)
+    await then(lambda: again("g1"), "g1", "g2", "g3")
+    await then(lambda: again("control"), "g1", "g2", "g3")
     await then(lambda: cluster.kill("g2"), "g1", "g3")
     await then(lambda: cluster.start("g2"), "g1", "g2", "g3")
     await then(lambda: cluster.join("g4", home=elsewhere), "g1", "g2", "g3", "g4")
