@@ -5,6 +5,7 @@ and by which definitions sets were shown: ``n`` and ``mark`` of the set, digests
 They lie in the trusted area, are shown to nobody, and never reach the control database.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import duckdb
 import numpy as np
 
 from gongshu.base.digest import digest_of
-from gongshu.compute.types import Definition, ReleasedGroup, SetKey, Shown, Trace
+from gongshu.compute.types import VALUE_DIGITS, Definition, ReleasedGroup, SetKey, Shown, Trace
 
 MEMORY_LIMIT = "2GB"
 
@@ -152,7 +153,7 @@ def _groups(engine: duckdb.DuckDBPyConnection, traces: Sequence[Trace]) -> list[
         definition = traces[s].definitions[c]
         for _, literal in definition.equalities:
             if literal not in hashes:
-                hashes[literal] = str((engine.execute("SELECT hash($1)", [literal]).fetchone() or ("",))[0])
+                hashes[literal] = hashlib.sha256(literal.encode()).hexdigest()[:VALUE_DIGITS]
         made.append(ReleasedGroup(s, g, c, (int(n), int(mark)), _shown(definition, values, kind, hashes)))
     return made
 
@@ -169,7 +170,7 @@ def _add_members(engine: duckdb.DuckDBPyConnection, order: dict[SetKey, int], no
     """Put the units of new sets beside those of known ones."""
     marked = engine.execute(f"SELECT s, g, c, kind, n, mark FROM ({MARKED})").fetchall()  # noqa: S608 - written here
     first = {(int(n), int(mark)): (s, g, c, kind) for s, g, c, kind, n, mark in reversed(marked)}
-    engine.execute("CREATE TABLE first (sid BIGINT, s BIGINT, g UBIGINT, c BIGINT, kind BIGINT)")
+    engine.execute("CREATE TABLE first (sid BIGINT, s BIGINT, g HUGEINT, c BIGINT, kind BIGINT)")
     rows = [(order[units], *place) for units, place in first.items() if units in novel]
     if rows:
         engine.executemany("INSERT INTO first VALUES ($1, $2, $3, $4, $5)", rows)

@@ -20,11 +20,10 @@ from gongshu.compute.rules.guards import NO_UNIT
 from gongshu.compute.rules.stage_sql import with_complement
 from gongshu.compute.rules.stages import Draft, UnitTable
 from gongshu.compute.rules.terms import written_sql
-from gongshu.compute.types import Stage, Trace
+from gongshu.compute.types import VALUE_DIGITS, Stage, Trace
 from gongshu.policies.types import Thresholds
 
 PARTS, DRAFT = "parts:", "draft:"
-KEY_DIGITS = 16
 GROUPS_MAX = 2**32
 """Above the number of groups of a stage: of parts that are equally small, the first by its keys is the smallest."""
 
@@ -106,8 +105,8 @@ def traces(drafts: tuple[Draft, ...], written: tuple[Stage, ...]) -> tuple[Trace
 
 
 def _key_values(draft: Draft) -> str:
-    """Write the hash of each key's value: what makes the group, beside what makes the stage. The same on every engine."""
-    hashed = (f"left(sha256(CAST(c{i} AS VARCHAR)), {KEY_DIGITS})" for i in range(draft.keys))
+    """Write the digest of each key's value: what makes the group, beside what makes the stage. The same on every engine."""
+    hashed = (f"coalesce(left(sha256(CAST(c{i} AS VARCHAR)), {VALUE_DIGITS}), 'null')" for i in range(draft.keys))
     return f"""concat({", ',', ".join(hashed)}, '')""" if draft.keys else "''"
 
 

@@ -34,6 +34,7 @@ from gongshu.compute.types.joint import (
 )
 from gongshu.compute.types.programs import ModelMeasure, Program, ProgramInput, ProgramLimits, ProgramTrial, TrialTable
 from gongshu.compute.types.queries import (
+    VALUE_DIGITS,
     ColumnLineage,
     Definition,
     DerivedColumn,
@@ -68,6 +69,7 @@ from gongshu.compute.types.served import (
 __all__ = [
     "NOBODY",
     "NO_GRANT",
+    "VALUE_DIGITS",
     "BudgetCharge",
     "ColumnLineage",
     "Definition",

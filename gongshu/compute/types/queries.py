@@ -155,6 +155,8 @@ class Shown:
     is_open: bool = False
 
 
+VALUE_DIGITS = 16
+"""Digits (hexadecimal) of the SHA-256 of a key's value as text: the same on every engine."""
 SetKey = tuple[int, int]
 """Names a set of units: how many there are, and the sum of their hashes."""
 
