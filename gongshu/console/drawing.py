@@ -13,7 +13,7 @@ STAGES: tuple[tuple[str, Word, tuple[str, ...]], ...] = (
         ("plan", "agreement", "grant", "exit_record", "scenario", "entitlement"),
     ),
     ("compute", word("stage", "Compute"), ("job", "output", "review", "release")),
-    ("market", word("stage", "Market"), ("product", "listing", "order", "contract", "key")),
+    ("market", word("stage", "Market"), ("product", "listing", "order", "contract", "key", "consent")),
     ("money", word("stage", "Calls and money"), ("segment", "call", "statement")),
 )
 """Stretches of the flow with the kinds of objects that belong to them, in order."""

@@ -136,7 +136,7 @@ def test_the_clock_moves_forward_in_a_demo_only(days: int, is_demo: bool, refuse
 
 def test_a_stranger_sees_the_open_places_only() -> None:
     paths = {place.path for group in groups_for(frozenset({Role.PUBLIC}), is_known=False) for place in group.places}
-    assert paths == {"/market", "/portal", "/portal/verify"}
+    assert paths == {"/market", "/portal", "/portal/verify", "/portal/consent"}
 
 
 def test_every_role_but_the_public_has_a_start_page() -> None:
