@@ -1,7 +1,7 @@
 """Statistical attacks on the gate at default policy: ``python -m benchmarks.attacks``.
 
 The attacker is an ordinary developer (or several, who collude): statements go in, released groups come out. Everything is
-seeded. Each attack runs twice, against thresholds alone and with the ledger of released groups, for each of several seeds.
+seeded. Each attack runs with the ledger of released groups for each of several seeds, and against thresholds alone for the first.
 """
 
 import os
@@ -28,10 +28,9 @@ QUERIES = int(os.environ.get("GONGSHU_ATTACK_QUERIES", "600"))
 
 @dataclass(frozen=True)
 class Trial:
-    """What every attack achieved with one seed, what knowing all others achieves, and what honest work gets."""
+    """What every attack achieved with one seed, and what honest work gets."""
 
     attacks: tuple[Score, ...]
-    insiders: tuple[Score, ...]
     utility: Utility
 
 
@@ -46,20 +45,24 @@ class Stricter:
 
 @dataclass(frozen=True)
 class Report:
-    """One trial for each seed, without and with the ledger; and the ledger with lower leverages, with the first seed."""
+    """A trial for each seed with the ledger. With the first seed: thresholds alone, insiders, and lower leverages."""
 
-    before: tuple[Trial, ...]
+    before: Trial
     after: tuple[Trial, ...]
+    insiders_before: tuple[Score, ...]
+    insiders_after: tuple[Score, ...]
     stricter: tuple[Stricter, ...]
 
 
 def trial(limits: Limits | None, seed: int) -> Trial:
     """Run every attack with one seed."""
     crowd = people(RESIDENTS, seed)
-    return Trial(
-        _told(limits, seed, _attacks(limits, crowd, seed)), _told(limits, seed, _insiders(limits, crowd, seed)),
-        utility.honest(Desk(limits).load(crowd), crowd),
-    )  # fmt: skip
+    return Trial(_told(limits, seed, _attacks(limits, crowd, seed)), utility.honest(Desk(limits).load(crowd), crowd))
+
+
+def insiders(limits: Limits | None, seed: int) -> tuple[Score, ...]:
+    """Run the attacks of those who know all others."""
+    return _told(limits, seed, _insiders(limits, people(RESIDENTS, seed), seed))
 
 
 def _told(limits: Limits | None, seed: int, scores: Iterator[Score]) -> tuple[Score, ...]:
@@ -130,15 +133,12 @@ def measurements(report: Report) -> dict[str, dict[str, float | str]]:
     for place, score in enumerate(report.after[0].attacks):
         found["attack_" + score.attack.replace(" ", "_")] = {
             "value": round(mean_points(report.after, place), 2), "unit": "points above base rate",
-            "limit": "thresholds alone", "limit_value": round(mean_points(report.before, place), 2),
+            "limit": "thresholds alone", "limit_value": round(report.before.attacks[place].points, 2),
         }  # fmt: skip
-    withheld = [
-        sum(trial.utility.withheld_percent for trial in trials) / len(trials)
-        for trials in (report.after, report.before)
-    ]
+    withheld = sum(trial.utility.withheld_percent for trial in report.after) / len(report.after)
     found["attack_utility_withheld"] = {
-        "value": round(withheld[0], 2), "unit": "% of cells", "limit": "thresholds alone",
-        "limit_value": round(withheld[1], 2),
+        "value": round(withheld, 2), "unit": "% of cells", "limit": "thresholds alone",
+        "limit_value": round(report.before.utility.withheld_percent, 2),
     }  # fmt: skip
     return found
 
@@ -150,5 +150,8 @@ def measure() -> dict[str, dict[str, float | str]]:
 
 def run(seeds: tuple[int, ...] = SEEDS) -> Report:
     """Run everything, without and with the ledger."""
-    before, after = tuple(trial(None, seed) for seed in seeds), tuple(trial(LEDGER, seed) for seed in seeds)
-    return Report(before, after, tuple(stricter(percent, seeds[0]) for percent in STRICTER))
+    first = seeds[0]
+    return Report(
+        trial(None, first), tuple(trial(LEDGER, seed) for seed in seeds), insiders(None, first), insiders(LEDGER, first),
+        tuple(stricter(percent, first) for percent in STRICTER),
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """Writes the page about attacks from what was measured."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import date
 from statistics import mean
 
@@ -18,8 +18,8 @@ inferences. Run it again with
     GONGSHU_ATTACK_QUERIES={queries} python -m benchmarks.attacks
 
 *Success* is how often the attacker names a target's secret value; the *base rate* is the best that naming one value for all of the
-targets can do; *points* is the difference: the mean over the seeds, and the least and the most. `ill` is true of 12 % of the people,
-`rich` of 24 %, `coin` of half of them and depends on nothing.
+targets can do; *points* is the difference: the mean over the seeds, and the least and the most (thresholds alone: the first
+seed). `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them and depends on nothing.
 
 | attack | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -28,9 +28,9 @@ targets can do; *points* is the difference: the mean over the seeds, and the lea
 MIDDLE = """
 Two accounts that collude are one attacker here: the ledger asks nobody who asks. `averaging` has nothing to average: answers are
 exact; it counts as a success when two forms that mean the same give different answers. The linear programs stop after
-sixty refusals in a row; without the ledger they ask for all {queries} sums. The inferences know the rules: they search on
-shadow populations that are read through thresholds and ledger as the real one is, and each target is attacked where
-nobody has asked before. With {targets} targets and {count} seeds the standard error of a row is about {error:.0f} points.
+sixty refusals in a row, after {queries} sums, or when they have half as many again as there are people. The inferences know
+the rules: they search on shadow populations that are read through thresholds and ledger as the real one is, and each target is
+attacked where nobody has asked before. With {targets} targets and {count} seeds the standard error of a row is about {error:.0f} points.
 
 **Read with care.** {verdict}
 
@@ -75,6 +75,8 @@ GOAL_POINTS = 5.0
 
 def _points(scores: list[Score]) -> str:
     points = [score.points for score in scores]
+    if len(points) == 1:
+        return f"{points[0]:+.1f}"
     return f"{mean(points):+.1f} ({min(points):+.1f} … {max(points):+.1f})"
 
 
@@ -88,12 +90,8 @@ def _row(before: list[Score], after: list[Score]) -> str:
     )
 
 
-def _rows(report: Report, scores_of: Callable[[Trial], tuple[Score, ...]]) -> str:
-    before, after = ([scores_of(trial) for trial in trials] for trials in (report.before, report.after))
-    return "".join(
-        _row(list(one), list(other))
-        for one, other in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True)
-    )
+def _rows(before: Iterable[Score], after: Iterable[tuple[Score, ...]]) -> str:
+    return "".join(_row([one], list(others)) for one, others in zip(before, after, strict=True))
 
 
 def _cells(trials: tuple[Trial, ...]) -> str:
@@ -139,9 +137,9 @@ def written(report: Report, day: date) -> str:
         for percent, score, used in rows
     )
     tail = TAIL.format(
-        cells_before=_cells(report.before), cells_after=_cells(report.after), units_min=LEDGER.units_min,
+        cells_before=_cells((report.before,)), cells_after=_cells(report.after), units_min=LEDGER.units_min,
         sets_max=LEDGER.sets_max, share=LEDGER.leverage_percent_max, stricter=stricter,
     )  # fmt: skip
-    return (
-        head + _rows(report, lambda trial: trial.attacks) + middle + _rows(report, lambda trial: trial.insiders) + tail
-    )
+    attacks = _rows(report.before.attacks, zip(*(trial.attacks for trial in report.after), strict=True))
+    insiders = _rows(report.insiders_before, ((score,) for score in report.insiders_after))
+    return head + attacks + middle + insiders + tail

@@ -13,6 +13,8 @@ from benchmarks.attacks.score import Score, commonest, score
 
 SILENT_MAX = 60
 """An attacker who has got nothing so many times gives up."""
+ENOUGH = 1.5
+"""Exact sums, for each unknown value, that are more than enough to solve for all of them."""
 FACTORS = (7, 11, 13, 17, 19, 23)
 
 
@@ -24,7 +26,7 @@ def rebuild(desk: Desk, people: list[Person], secret: str, queries: int, seed: i
     rows, sums = [], []
     silent = 0
     for _ in range(queries):
-        if silent >= SILENT_MAX:
+        if silent >= SILENT_MAX or len(rows) >= ENOUGH * len(crowd):
             break
         chosen, where = _half(draw, crowd)
         found = desk.number(f"SELECT sum({secret}) AS s FROM residents WHERE district = 2 AND age >= 45 AND {where}")
