@@ -2,10 +2,13 @@
 
 import stat
 
+import duckdb
+
 from gongshu.base.ids import EntitlementId
 from gongshu.compute import service as compute
+from gongshu.compute.adapters import ledger as shelf
 from gongshu.compute.service import weighing
-from gongshu.compute.types import JobStatus
+from gongshu.compute.types import Definition, JobStatus, Trace
 from tests.governed_site import DEVELOPER, ENTITLEMENT, parquet_rows, settle
 
 REGION = 'SELECT count(*) AS n, sum("注册资本") AS capital FROM enterprise WHERE "地区" = \'地区1\''
@@ -61,7 +64,8 @@ def test_the_ledger_holds_hashes_that_nobody_else_can_read(site):
     rows = parquet_rows(kept)
     members, shown = [row for row in rows if row[0] is not None], [row for row in rows if row[0] is None]
     assert {tuple(type(cell) for cell in row[:3]) for row in members} == {(int, int, float)}
-    assert len(shown) == 1 and "地区" not in str(shown), "a definition is kept as a digest"
+    assert len(shown) == 1
+    assert "地区" not in str(shown), "a definition is kept as a digest"
     assert not list((site.home / "outputs" / job.id).glob("*set*"))
     assert not list((site.home / "work").glob("*"))
 
@@ -101,3 +105,30 @@ def test_a_job_beside_which_another_one_ended_is_run_again(site, monkeypatch):
 
     monkeypatch.setattr(running, "_execute", overtaken)
     assert rows_of(site, run(site, REGION)) == []
+
+
+def test_a_set_is_shown_again_by_its_own_definition_and_by_no_other(site):
+    """A filter that drops nobody: that it does would be told by showing the same figure."""
+    settle(site)
+    shown = rows_of(site, run(site, REGION))
+    assert rows_of(site, run(site, REGION + " AND \"注册日期\" > DATE '1900-01-01'")) == []
+    by_region = rows_of(site, run(site, 'SELECT "地区", count(*) FROM enterprise GROUP BY "地区" ORDER BY "地区"'))
+    assert by_region[1] == ("地区1", shown[0][0]), "the same group, as a group key"
+
+
+def test_groups_that_a_cluster_hashed_are_laid_beside_each_other_too(tmp_path):
+    """Its hashes have a sign."""
+    definition = Definition("rows", ("key",), is_box=True)
+    traces = (Trace("stage:1", 1, "", (definition,)),)
+    wholes, decisions = {"g": -5, "h": "1"}, weighing.RULES
+    limits = shelf.Limits(10, 100, 15)
+    for number, people, expected in ((0, range(1, 31), {}), (1, range(1, 30), {0: (-5,)}), (2, range(1, 31), {})):
+        trace, target = tmp_path / f"trace{number}.parquet", tmp_path / f"sets{number}.parquet"
+        rows = duckdb.sql(
+            "SELECT 0 AS s, CAST($g AS BIGINT) AS g, 0 AS c, CAST(u AS UBIGINT) AS u, 1 AS r, $h AS h "
+            "FROM range($first, $last) AS t(u)",
+            params={**wholes, "first": people.start, "last": people.stop},
+        )
+        rows.write_parquet(str(trace))
+        earlier = sorted(tmp_path.glob("sets*.parquet"))
+        assert shelf.weigh(trace, traces, earlier, None, limits, target, decisions).groups == expected, number
