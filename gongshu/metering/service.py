@@ -17,7 +17,7 @@ from gongshu.base.decisions import Decision, Denied, Permitted
 from gongshu.base.digest import Ref
 from gongshu.base.ids import ContractId
 from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
-from gongshu.base.site import Clock, Site
+from gongshu.base.site import Clock, Site, Transaction
 from gongshu.metering import rules, store
 from gongshu.metering.adapters import leaving, segments, tables
 from gongshu.metering.adapters.disk import LOCAL_DISK, Disk, write_durably
@@ -30,6 +30,7 @@ from gongshu.metering.types import (
     CollectedCount,
     HandedRecord,
     HandedUse,
+    ResultCode,
     SealedSegment,
     SegmentFault,
     SegmentSeal,
@@ -58,6 +59,7 @@ __all__ = [
     "open_meter",
     "open_segments",
     "request_key",
+    "results_in",
     "sealed_after",
     "segment_of",
     "segments_by_contract",
@@ -296,6 +298,16 @@ def segments_by_contract(site: Site, period: Period) -> dict[ContractId, tuple[R
         if rules.touches(count, period):
             by_contract.setdefault(count.usage.contract, []).append(count.usage.segment)
     return {contract: tuple(sorted(refs, key=lambda ref: ref.id)) for contract, refs in by_contract.items()}
+
+
+def results_in(tx: Transaction, month: str) -> dict[ContractId, dict[ResultCode, int]]:
+    """Return how many calls of a month of China time (``2026-11``) had which result, by contract, as far as collected."""
+    found: dict[ContractId, dict[ResultCode, int]] = {}
+    for count in store.COUNTS.all(tx, month=month):
+        results = found.setdefault(count.usage.contract, {})
+        for name, number in count.usage.by_result.items():
+            results[ResultCode(name)] = results.get(ResultCode(name), 0) + number
+    return found
 
 
 def open_segments(site: Site, month: str) -> tuple[str, ...]:

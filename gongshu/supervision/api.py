@@ -1,16 +1,18 @@
-"""The end of a grant and lifelines over HTTP."""
+"""The end of a grant, lifelines, and unusual use over HTTP."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from gongshu.access.types import Actor, Permission
 from gongshu.base.ids import GrantId
+from gongshu.base.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site
 from gongshu.grants.types import ExitRecord
 from gongshu.supervision import service
-from gongshu.supervision.types import Lifeline
+from gongshu.supervision.types import Lifeline, UnusualContract
 
 router = APIRouter(tags=["supervision"])
 
@@ -44,6 +46,23 @@ class EndOfGrant:
 def end_grant(site: Here, actor: By, grant_id: GrantId, body: EndOfGrant) -> ExitRecord:
     """End a grant and everything under it."""
     return service.end_grant(site, actor, grant_id, body.reason)
+
+
+UNUSUAL = {"x-permission": [Permission.AUDIT_TRACE_READ.value, Permission.OPERATE_CONTRACT_SIGN.value]}
+Month = Annotated[date, Query(ge=date(2000, 1, 1), lt=date(2200, 1, 1), description="Any day of the month")]
+
+
+def page_of(limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT, after: str = "") -> PageRequest:
+    """Return which part of a list is asked for."""
+    return PageRequest(limit, after)
+
+
+@router.get("/unusual-contracts", openapi_extra=UNUSUAL)
+def list_unusual(
+    site: Here, actor: By, month: Month, page: Annotated[PageRequest, Depends(page_of)]
+) -> Page[UnusualContract]:
+    """List contracts under which unusually many calls of a month found nobody: ids may be tried one after the other."""
+    return service.list_unusual(site, actor, month, page)
 
 
 @router.get("/lifelines/calls/{position}", openapi_extra=TRACE)

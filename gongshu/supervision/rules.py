@@ -16,6 +16,16 @@ CALL_UNKNOWN = rule(
     fix_zh="请核对回执中的 call 字段。", fix_en="Check the field call of the receipt.", law="TC609-6-2025-16 §6.7 c)",
 )  # fmt: skip
 
+
+def is_unusual(answered: int, no_record: int, *, calls_min: int, percent_min: int) -> bool:
+    """Whether so many of a contract's answered calls found nobody that ids may be tried one after the other.
+
+    Who verifies people or enterprises that it deals with knows whom it asks about; who tries ids mostly meets nobody. Of few
+    calls nothing can be said.
+    """
+    return answered >= calls_min and 100 * no_record >= percent_min * answered
+
+
 TITLES: dict[str, Text] = {
     "resource": Text("数据资源", "Resource"),
     "resource_version": Text("数据资源版本", "Resource version"),

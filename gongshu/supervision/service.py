@@ -1,7 +1,8 @@
-"""What supervisors and the implementing agency ask across rooms: the lifeline of an object, and the end of a grant."""
+"""What supervisors and the implementing agency ask across rooms: lifelines, unusual use, the end of a grant."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 
 from gongshu.access import service as access
 from gongshu.access.types import Actor, Permission
@@ -10,6 +11,7 @@ from gongshu.audit.types import Trace
 from gongshu.base.decisions import Decision, Denied, Permitted, Refused
 from gongshu.base.digest import Ref
 from gongshu.base.ids import GrantId, PartyId, ProductId
+from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Site, Transaction
 from gongshu.billing import service as billing
 from gongshu.compute import service as compute
@@ -18,11 +20,12 @@ from gongshu.egress import service as egress
 from gongshu.grants import service as grants
 from gongshu.grants.types import Disposal, ExitRecord
 from gongshu.metering import service as metering
+from gongshu.metering.types import ANSWERED, ResultCode
 from gongshu.parties import service as parties
 from gongshu.products import service as products
 from gongshu.scenarios import service as scenarios
 from gongshu.supervision import rules
-from gongshu.supervision.types import Direction, Lifeline
+from gongshu.supervision.types import Direction, Lifeline, UnusualContract
 
 ID_CHARS_MAX = 80
 
@@ -60,6 +63,37 @@ def _stop_under_in(tx: Transaction, site: Site, actor: Actor, grant_id: GrantId,
         for room in (delivery, products, egress, compute, scenarios)
         for disposal in room.stop_under_in(tx, site, actor, grant_id, reason)
     )
+
+
+# ------------------------------------------------------------------------------------------------------------- calls
+
+
+def list_unusual(site: Site, actor: Actor, month: date, page: PageRequest) -> Page[UnusualContract]:
+    """Return contracts under which unusually many calls of the month of ``month`` found no record, by id.
+
+    From the counts of collected segments. An operator sees its own contracts, supervision all of them.
+    """
+    sees_all = access.may(actor, Permission.AUDIT_TRACE_READ)
+    if not sees_all:
+        access.require(actor, Permission.OPERATE_CONTRACT_SIGN)
+    calls_min = site.parameters.number("supervision.no_record.calls_min", site.today())
+    percent_min = site.parameters.number("supervision.no_record.percent_min", site.today())
+    name = month.isoformat()[:7]
+    found = []
+    with site.db.reading() as tx:
+        for contract_id, results in sorted(metering.results_in(tx, name).items()):
+            answered = sum(number for result, number in results.items() if result in ANSWERED)
+            no_record = results.get(ResultCode.NO_RECORD, 0)
+            if contract_id <= page.after or not rules.is_unusual(
+                answered, no_record, calls_min=calls_min, percent_min=percent_min
+            ):
+                continue
+            terms = products.contract_in(tx, contract_id).terms
+            if sees_all or terms.operator == actor.party:
+                found.append(UnusualContract(contract_id, terms.consumer, name, answered, no_record))
+    limit = max(1, min(page.limit, PAGE_ROWS_MAX))
+    shown = tuple(found[:limit])
+    return Page(shown, next_after=shown[-1].contract if len(found) > limit else "")
 
 
 # ------------------------------------------------------------------------------------------------------- lifelines

@@ -1,4 +1,4 @@
-"""Lifelines: what an object came from, and what came of it, each step with its law article."""
+"""Unusual use of contracts, and lifelines: what an object came from, and what came of it, each step with its law article."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,24 @@ from enum import StrEnum
 from gongshu.audit.types import Trace
 from gongshu.base.decisions import Text
 from gongshu.base.digest import Ref
+from gongshu.base.ids import ContractId, PartyId
 from gongshu.billing.types import Income
+
+
+@dataclass(frozen=True)
+class UnusualContract:
+    """A contract under which so many calls of a month asked for who is not there that somebody may be trying ids."""
+
+    contract: ContractId
+    consumer: PartyId
+    month: str  # of China time: 2026-11
+    answered: int
+    no_record: int
+
+    @property
+    def share_percent(self) -> int:
+        """How many of a hundred answered calls found no record, rounded down."""
+        return 100 * self.no_record // max(1, self.answered)
 
 
 class Direction(StrEnum):

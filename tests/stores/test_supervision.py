@@ -1,5 +1,6 @@
 """The end of a grant and the lifelines, on both stores."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -121,3 +122,19 @@ def test_an_end_that_fails_half_way_changes_nothing(site, contract, monkeypatch)
             supervision.end_grant(site, AGENCY, "grant-1", "期满")
     assert products.get_contract(site, BANK, contract.id).status is ContractStatus.PERFORMING
     assert grants.get_grant(site, AGENCY, "grant-1").ended_at is None
+
+
+def test_a_contract_under_which_many_ids_are_tried_is_shown_to_its_operator_and_to_supervision(site, contract):
+    month, page = site.today(), PageRequest()
+    world.call(site, contract, {ResultCode.MATCH: 99, ResultCode.NO_RECORD: 100})
+    assert supervision.list_unusual(site, AUDITOR, month, page).rows == (), "of few calls nothing can be said"
+    world.call(site, contract, {ResultCode.NO_RECORD: 1, ResultCode.REFUSED: 500})
+    for actor in (AUDITOR, AGENCY, OPERATOR):
+        (found,) = supervision.list_unusual(site, actor, month, page).rows
+        assert (found.contract, found.consumer) == (contract.id, contract.terms.consumer)
+        assert (found.answered, found.no_record, found.share_percent) == (200, 101, 50)
+    other = replace(OPERATOR, party=BANK.party)
+    assert supervision.list_unusual(site, other, month, page).rows == ()
+    assert refusal(lambda: supervision.list_unusual(site, BANK, month, page)) == ["permission-missing"]
+    world.call(site, contract, {ResultCode.MATCH: 10})
+    assert supervision.list_unusual(site, AUDITOR, month, page).rows == ()
