@@ -3,6 +3,7 @@
 The usage files hold who called what and when, and the class of the result; never what was asked.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from gongshu.base.ids import ContractId
 from gongshu.base.paging import PAGE_ROWS_MAX, Page, PageRequest
 from gongshu.base.site import Clock, Site, Transaction
 from gongshu.metering import rules, store
-from gongshu.metering.adapters import leaving, segments, tables
+from gongshu.metering.adapters import cluster, leaving, segments, tables
 from gongshu.metering.adapters.disk import LOCAL_DISK, Disk, write_durably
 from gongshu.metering.adapters.frames import as_record
 from gongshu.metering.adapters.leaving import StillRunning
@@ -39,6 +40,10 @@ from gongshu.metering.types import (
     UsageTable,
 )
 
+log = logging.getLogger("gongshu.metering")
+
+find_spark_python = cluster.find_python
+
 __all__ = [
     "LOCAL_DISK",
     "Disk",
@@ -51,6 +56,7 @@ __all__ = [
     "collect",
     "count_spans",
     "find_record",
+    "find_spark_python",
     "gateway_folders",
     "is_gateway_name",
     "last_segment_of",
@@ -272,7 +278,8 @@ def count_spans(
 ) -> tuple[SpanCount, ...]:
     """Count collected records between ``bounds`` (*n + 1* make *n* spans) by contract, span, result and charge.
 
-    One pass of the engine over the tables of the months touched. Each table is hashed again first and refused with
+    One pass over the tables of the months touched: by the engine here, or by the Spark cluster where there is one and they are many.
+    Each table is hashed again first and refused with
     ``segment-changed`` when it is not what was collected. With ``contract_id``, of that contract and from its segments alone.
     """
     months = rules.months_of(Period(bounds[0], bounds[-1]))
@@ -286,7 +293,20 @@ def count_spans(
         path = tables.table_path(usage_folder(site.home, table.id.split("-")[0]), table.id)
         rules.decide_reread(Ref("segment", table.id, table.sha256), segments.sha256_of_file(path)).value_or_raise()
         paths.append(path)
-    return tables.count_spans(paths, bounds, contract_id or "")
+    python = cluster.find_python() if site.spark is not None and _is_much(site, paths) else None
+    if site.spark is None or python is None:
+        return tables.count_spans(paths, bounds, contract_id or "")
+    try:
+        return cluster.count_spans(site.spark, python, paths, bounds, contract_id or "")
+    except cluster.ClusterFailed as failed:  # the same counts, only later
+        log.warning("the Spark cluster did not count usage (%s); it is counted here", failed)
+        return tables.count_spans(paths, bounds, contract_id or "")
+
+
+def _is_much(site: Site, paths: list[Path]) -> bool:
+    """Whether tables are more than one machine should read while a cluster is there."""
+    bytes_min = site.parameters.number("metering.cluster_bytes_min", site.today())
+    return sum(path.stat().st_size for path in paths) >= bytes_min
 
 
 def segments_by_contract(site: Site, period: Period) -> dict[ContractId, tuple[Ref, ...]]:

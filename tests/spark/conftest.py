@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gongshu.compute.adapters.spark import Client, find_python
+from gongshu.compute.adapters.spark import Client
+from gongshu.metering.service import find_spark_python
 from tests.compared import Comparison
 from tools.spark_cluster import Cluster, find_home, running_cluster
 
@@ -20,7 +21,7 @@ REMOTE = os.environ.get("GONGSHU_TEST_SPARK_REMOTE", "")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = ""
-    if find_home() is None or find_python() is None:
+    if find_home() is None or find_spark_python() is None:
         reason = "Spark is not installed; run: make setup-spark, then: make test-spark"
     elif shutil.which("java") is None:
         reason = "Java is missing; run: make setup-spark, then: make test-spark"
@@ -44,7 +45,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
-    python = find_python()
+    python = find_spark_python()
     assert python is not None
     with Client(python) as started:
         yield started

@@ -4,10 +4,8 @@ The cluster is not the sandbox: it is a machine park that somebody runs, and wha
 worth there is told by ``DEFENCES`` and in the documentation.
 """
 
-import functools
 import json
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,17 +42,6 @@ class SparkRun:
     limits: JobLimits
     operators: tuple[str, ...]
     trace: tuple[str, Path] | None = None  # what the ledger asks beside the result, and where it goes
-
-
-@functools.cache
-def find_python() -> Path | None:
-    """Return an interpreter with Spark's client: our own with the extra ``spark``, or that of ``make setup-spark``."""
-    for python in (Path(sys.executable), PROJECT / ".venv-spark" / "bin" / "python"):
-        with suppress(OSError, subprocess.SubprocessError):
-            command = [str(python), "-I", "-c", "import pyspark.sql.connect.proto, pyarrow"]
-            subprocess.run(command, capture_output=True, timeout=ASK_SECONDS, check=True, env={})  # noqa: S603 - our own
-            return python
-    return None
 
 
 class Client:

@@ -13,6 +13,7 @@ from gongshu.compute.rules.spark import MEASURED, SPARK_OPERATORS, beside, measu
 from gongshu.compute.service import weighing
 from gongshu.compute.service.governing import Governed
 from gongshu.compute.types import Engine, GovernedQuery, Job, Relation
+from gongshu.metering import service as metering
 
 TOLD, TRACED = "told", "traced"
 SIGNED_UNITS = """
@@ -34,7 +35,7 @@ def choose_engine(
     today = site.today()
     here = engines.Available(
         has_cluster=site.spark is not None,
-        has_client=(site.spark is not None or asked is Engine.SPARK) and spark.find_python() is not None,
+        has_client=(site.spark is not None or asked is Engine.SPARK) and metering.find_spark_python() is not None,
         rows_min=site.parameters.number("compute.spark.rows_min", today),
         bytes_min=site.parameters.number("compute.spark.bytes_min", today),
     )
@@ -112,7 +113,7 @@ def run_on_spark(  # noqa: PLR0917 - what a run needs
 
     The projections are removed when the run is over, however it ends.
     """
-    cluster, python = site.spark, spark.find_python()
+    cluster, python = site.spark, metering.find_spark_python()
     if cluster is None or python is None:
         return sandbox.Outcome(code="spark-not-configured" if cluster is None else "spark-client-missing")
     folders.sweep_shared(cluster.folder, job.id)
