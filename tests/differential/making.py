@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gongshu.base.ids import ResourceId
 from gongshu.catalog.types import DataType
 from gongshu.compute.types import Relation, RelationColumn
-from gongshu.policies.types import ColumnPolicy, ResourcePolicy, Thresholds, Use
+from gongshu.policies.types import ColumnPolicy, Mask, MaskKind, ResourcePolicy, Thresholds, Use
 from tests.reference.relations import Table
 
 TEXT, INTEGER, DECIMAL, DATE, FLAG = (
@@ -51,6 +51,11 @@ NAMES = {
     "int": ("size", "数量", "n%"), "dec": ("amount", "金额", "sum"), "day": ("day", "日期", "from"), "flag": ("flag", "是否", "case"),
 }  # fmt: skip
 TYPES = {"unit": TEXT, "key": INTEGER, "cat": TEXT, "int": INTEGER, "dec": DECIMAL, "day": DATE, "flag": FLAG}
+MASKS = {
+    "cat": (Mask(MaskKind.NAME), Mask(MaskKind.PHONE), Mask(MaskKind.MAILBOX)), "int": (Mask(MaskKind.BAND, "10"),),
+    "dec": (Mask(MaskKind.BAND, "7"), Mask(MaskKind.BAND, "100")), "day": (Mask(MaskKind.MONTH),),
+}  # fmt: skip
+"""Masks that a column may wear. Those with a key are compared for themselves (``tests/stores/test_worn_columns.py``)."""
 TABLE_NAMES = ("people", "访问", "Areas")
 EXTREMES = (0, 1, -1, 2**31, -(2**31), 2**53 + 1, 9_000_000_000_000_000, -9_000_000_000_000_000)
 PATTERNS = ("'%a%'", "'_'", "'100%'")
@@ -125,8 +130,12 @@ def _table(random: Random, number: int) -> Made:
     has_unit = number < 2
     widest = random.choice((frozenset(Use), frozenset(Use), frozenset(Use) - {Use.REVEAL}, None))
     policies = tuple(
-        ColumnPolicy(name, frozenset(random.sample(list(Use), random.randint(3, 7))) if widest is None else widest)
-        for name in names.values()
+        ColumnPolicy(
+            name,
+            frozenset(random.sample(list(Use), random.randint(3, 7))) if widest is None else widest,
+            random.choice(MASKS[kind]) if kind in MASKS and random.randrange(5) == 0 else None,
+        )
+        for kind, name in names.items()
     )
     relation = Relation(
         TABLE_NAMES[number], ResourceId(f"resource-{number}"),
@@ -218,6 +227,10 @@ class Sql:
         if not self.chance(2):
             return f"FROM {first.written}", first, [first]
         written, joined = f"FROM {first.written}", [first]
+        if others and self.chance(5):
+            self.is_loose = True
+            other, kind = others[0], self.one("SEMI", "ANTI")
+            return f"{written} {kind} JOIN {other.written} ON {first['key']} = {other['key']}", first, joined
         for other in others[: self.one(1, 1, 2)]:
             side = self.one("JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
             on = f"{self.one(*joined)['key']} = {other['key']}"
@@ -237,7 +250,9 @@ class Sql:
             test = f" AND {self.condition(within)}" if self.chance(2) else ""
             exists = f"EXISTS (SELECT * FROM {within.written} WHERE {within['key']} = {outer['key']}{test})"
             member = f"{outer['key']} IN (SELECT {within['key']} FROM {within.written} WHERE true{test})"
-            return f" WHERE {self.one(exists, member, f'{member} AND {self.condition(outer)}')}"
+            missing = f"{outer['key']} NOT IN (SELECT {within['key']} FROM {within.written} WHERE {within['key']} IS NOT NULL{test})"
+            forms = (exists, member, f"{member} AND {self.condition(outer)}", f"NOT {exists}", missing)
+            return f" WHERE {self.one(*forms)}"
         if self.chance(6):
             inner = self.one(*self._tables)
             self.is_loose = True
@@ -257,6 +272,53 @@ class Sql:
             sql += f" GROUP BY {', '.join(keys)}"
             sql += f" HAVING count(*) {self.one('>', '<=')} {self.one(2, 5, 9)}" if self.chance(5) else ""
         return sql, len(keys)
+
+    def several_sets(self) -> str:
+        """Return a grouped SELECT with totals beside their parts."""
+        self.is_loose = True
+        written, table, tables = self.source()
+        keys = self._random.sample((table["cat"], table["key"], table["flag"], f"year({table['day']})"), 2)
+        both = ", ".join(keys)
+        group = self.one(
+            f"ROLLUP ({both})", f"CUBE ({both})", f"GROUPING SETS (({both}), ({keys[1]}), ())",
+            f"{keys[0]}, ROLLUP ({keys[1]})", f"GROUPING SETS ({keys[0]}, {keys[1]})", f"ROLLUP (({both}))",
+        )  # fmt: skip
+        items = [
+            f"{keys[0]} AS k0",
+            f"{keys[1]} AS k1",
+            self.one(f"grouping({both}) AS g", f"grouping({keys[1]}) AS g", "1 AS g"),
+        ]
+        items += [f"{self.aggregate(self.one(*tables))} AS a{i}" for i in range(self.one(1, 2))]
+        return f"SELECT {', '.join(items)} {written}{self.where(tables)} GROUP BY {group}"
+
+    def beside_rows(self) -> str:
+        """Return rows with what their group, or their unit, adds up to."""
+        written, table, tables = self.source()
+        by = self.one("cat", "key", "flag", "unit", "")
+        partition = f"PARTITION BY {table[by]}" if by else ""
+        made = self.aggregate(table)
+        window = f"{made} OVER ({partition})"
+        if self.chance(3):
+            order = f"ORDER BY {table['int']}, {table['dec']}, {table['day']}, {table['key']}, {table['cat']}"
+            call = self.one("rank()", "dense_rank()", f"count({table['int']})", f"min({table['dec']})")
+            window = f"{call} OVER ({partition} {order})"
+        where = f" WHERE {self.condition(self.one(*tables))}" if self.chance(2) else ""
+        rows = f"SELECT {table['cat']} AS c, {table['int']} AS v, {window} AS w {written}{where}"
+        if self.chance(2):
+            return rows
+        self.is_loose = True
+        high = "max(w)" if by else "count(w)"  # without a partition it is one released value, and no order statistic
+        return f"SELECT c, count(*) AS n, {high} AS high, sum(v) AS s FROM ({rows}) AS b GROUP BY c"
+
+    def by_units(self) -> str:
+        """Return how many units of one table are, or are not, in another."""
+        self.is_loose = True
+        left, right = self.one(*self._tables), self.one(*self._tables)
+        sides = [f"SELECT {t['unit']} AS u FROM {t.written}{self.where([t])}" for t in (left, right)]
+        if self.chance(2):
+            return f"SELECT count(*) AS n FROM ({sides[0]} {self.one('INTERSECT', 'EXCEPT')} {sides[1]}) AS s"
+        link = "ON l.u = r.u"
+        return f"SELECT count(*) AS n FROM ({sides[0]}) AS l {self.one('SEMI', 'ANTI')} JOIN ({sides[1]}) AS r {link}"
 
     def over_groups(self) -> str:
         """Return a SELECT over the groups of another."""
@@ -345,6 +407,9 @@ class Sql:
             self.two_parts,
             self.rows,
             self.united,
+            self.several_sets,
+            self.beside_rows,
+            self.by_units,
         )
         made = self.one(*forms)()
         return made if isinstance(made, str) else made[0]

@@ -66,7 +66,9 @@ def aggregates_in(node: exp.Expression) -> list[exp.Expression]:
         return [node]
     below = list(node.iter_expressions())
     if isinstance(node, exp.Window):
-        below = [*node.this.iter_expressions(), *(part for part in below if part is not node.this)]
+        call = node.this.this if isinstance(node.this, exp.Filter) else node.this
+        tests = [node.this.expression] if call is not node.this else []
+        below = [*call.iter_expressions(), *tests, *(part for part in below if part is not node.this)]
     return [found for part in below for found in aggregates_in(part)]
 
 

@@ -5,8 +5,8 @@ groups, thresholds withhold some, the rest follows on those shown.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import chain, combinations, product
 from typing import Any, cast
 
 import sqlglot
@@ -17,9 +17,10 @@ from gongshu.policies.types import Thresholds
 from tests.reference.aggregates import aggregates_in, asked_of, reckoning
 from tests.reference.relations import Result, Table, add_window, base, beside, cut, joined, nothing, order_keys
 from tests.reference.values import Column, Row, Scope, mark, read
-from tests.reference.withholding import Part, Record, argument, is_shown
+from tests.reference.withholding import Part, Record, argument, is_shown, units
 
 Tables = dict[str, Result]
+GROUPINGS = (exp.Grouping, exp.GroupingId)
 Outer = tuple[Scope, Row] | None
 
 
@@ -73,7 +74,11 @@ class Reference:
         shown = [
             Record(values)
             for values, members in groups.items()
-            if not made.is_protected or is_shown([], members, made.kinds, made.sides, self.thresholds)
+            if not made.is_protected
+            or (
+                all(any(t.values[: len(made.columns)] == values for t in takers) for takers in made.takers)
+                and is_shown([], members, made.kinds, made.sides, self.thresholds)
+            )
         ]
         self.withheld += len(groups) - len(shown)
         return Result([Column(c.alias, c.name, c.kind) for c in made.columns], shown)
@@ -105,7 +110,7 @@ class Selecting:
     def read(self, node: exp.Select) -> Result:
         """Return the relation of a SELECT."""
         made = self._from(node)
-        self._keep(made, node.args.get("where"), self.scope(made))
+        self._keep_where(made, node.args.get("where"), self.scope(made))
         items, scope = _items(node, made), self.scope(made)
         scope.aliases = {name.lower(): part for name, part in items}
         parts = [*(part for _, part in items), *_after(node)]
@@ -115,7 +120,7 @@ class Selecting:
         self._keep(made, node.args.get("having"), scope)
         windows = {mark(w, scope): w for part in parts for w in part.find_all(exp.Window)}
         for window in windows.values():
-            add_window(window, made, scope)
+            add_window(window, made, scope, self.reference.thresholds)
         self._keep(made, node.args.get("qualify"), scope)
         return self._shown(node, items, made, scope)
 
@@ -123,6 +128,35 @@ class Selecting:
         if clause is not None:
             test = read(clause.this, scope)
             made.rows = [r for r in made.rows if test(r.values) is True]
+
+    def _keep_where(self, made: Result, clause: exp.Expression | None, scope: Scope) -> None:
+        """Drop rows, and remember those that a NOT EXISTS or NOT IN alone took away, with the units that took them."""
+        if clause is None:
+            return
+        whole, test = clause.this, read(clause.this, scope)
+        made.takers = [[t for t in takers if test(t.values) is True] for takers in made.takers]
+        atoms = list(whole.flatten()) if isinstance(whole, exp.And) else [whole]
+        missing = [atom for atom in atoms if isinstance(atom, exp.Not) and _linked_query(atom.this) is not None]
+        for atom in missing:
+            others = [read(other, scope) for other in atoms if other is not atom]
+            candidates = [r for r in made.rows if all(other(r.values) is True for other in others)]
+            if self._is_protected(atom.this, scope):
+                made.takers.append([taker for r in candidates for taker in self._who_takes(atom.this, scope, r)])
+        self._keep(made, clause, scope)
+
+    def _is_protected(self, node: exp.Expression, scope: Scope) -> bool:
+        """Whether units decide in a linked query by something that may not be seen."""
+        inner = self._relation(cast(exp.Expression, _linked_query(node)).args["from_"].this)
+        return inner.kinds > 0 and _is_hidden(node, [scope, self.scope(inner)])
+
+    def _who_takes(self, node: exp.Expression, scope: Scope, record: Record) -> list[Record]:
+        """Return the row once for each row of the linked query that it meets."""
+        query = _linked_query(node)
+        assert query is not None
+        inner = self.reference.query(query, self.ctes, (scope, record.values))
+        wanted = read(node.this, scope)(record.values) if isinstance(node, exp.In) else None
+        met = [r for r in inner.rows if isinstance(node, exp.Exists) or (wanted is not None and r.values[0] == wanted)]
+        return [Record(record.values, r.units) for r in met]
 
     def _shown(
         self, node: exp.Select, items: list[tuple[str, exp.Expression]], made: Result, scope: Scope
@@ -133,7 +167,8 @@ class Selecting:
         columns, behind = _columns(items, made, scope)
         meanings = [*(read(part, scope) for _, part in items), *(part.of for part in behind)]
         shown = [Record(tuple(m(r.values) for m in meanings), r.units, r.sides) for r in rows]
-        result = Result(columns, shown, made.kinds, made.sides, made.is_protected)
+        taken = [[Record(tuple(m(r.values) for m in meanings), r.units) for r in takers] for takers in made.takers]
+        result = Result(columns, shown, made.kinds, made.sides, made.is_protected, taken)
         if node.args.get("distinct") is not None:
             result = self.reference.distinct(result)
         result.rows = cut(node, result.rows)
@@ -157,6 +192,8 @@ class Selecting:
         return (known or base(self.reference.tables[node.name.lower()])).named(node.alias_or_name)
 
     def _joined(self, left: Result, right: Result, join: exp.Expression) -> Result:
+        if join.args.get("kind") in {"SEMI", "ANTI"}:
+            return self._linked(left, right, join)
         made = beside(left, right)
         on, side = join.args.get("on"), str(join.args.get("side") or "")
         test = read(on, self.scope(made)) if on is not None else lambda _: True
@@ -175,30 +212,125 @@ class Selecting:
             made.rows += [joined(left, nothing(left), right, b) for b in lonely]
         return made
 
+    def _linked(self, left: Result, right: Result, join: exp.Expression) -> Result:
+        """Return the rows of ``left`` that meet a row of ``right``, or those that meet none."""
+        on = join.args["on"]
+        test = read(on, self.scope(beside(left, right)))
+        met = {i for (i, a), (_, b) in _candidates(left, right, on) if test(joined(left, a, right, b).values) is True}
+        is_semi = join.args["kind"] == "SEMI"
+        kept = [a for i, a in enumerate(left.rows) if (i in met) is is_semi]
+        taken = [a for i, a in enumerate(left.rows) if i in met]
+        is_guarded = right.kinds and not is_semi and _is_hidden(on, [self.scope(left), self.scope(right)])
+        return replace(left, rows=kept, takers=[taken] if is_guarded else [])
+
     # --------------------------------------------------------------------------------------------------- GROUP BY
+
+    def _hide_one_more(self, groups: dict[Row, list[Record]], passing: dict[Row, list[Record]], kinds: int) -> None:
+        """Withhold the smallest group too where what is withheld could be found by subtracting from a total."""
+        lost = [members for values, members in groups.items() if values not in passing]
+        many = sum(min(units(members, kind) for kind in range(kinds)) for members in lost)
+        if passing and lost and (len(lost) == 1 or many < self.reference.thresholds.units_min):
+            del passing[min(passing, key=lambda values: _smallness(values, passing[values], kinds))]
 
     def _grouped(
         self, group: exp.Expression | None, parts: list[exp.Expression], made: Result, scope: Scope
     ) -> Result:  # fmt: skip
-        keys = [_key(part, scope) for part in group.expressions] if group is not None else []
-        read_keys = [read(key, scope) for key in keys]
-        groups: dict[Row, list[Record]] = {} if keys else {(): []}
-        for record in made.rows:
-            groups.setdefault(tuple(key(record.values) for key in read_keys), []).append(record)
+        sets = [[_key(part, scope) for part in own] for own in _sets(group)]
+        keys = {mark(key, scope): read(key, scope) for own in sets for key in own}
         wanted = {mark(a, scope): a for part in parts for a in aggregates_in(part)}
+        bits = {
+            mark(g, scope): [mark(k, scope) for k in _listed(g)] for part in parts for g in part.find_all(*GROUPINGS)
+        }
         asked = [asked_of(node, scope) for node in wanted.values()] if made.is_protected else []
         reckoned = [reckoning(node, scope, exact=not made.is_protected) for node in wanted.values()]
-        rows = []
-        for values, members in groups.items():
-            if made.is_protected and not is_shown(
-                asked, members, made.kinds, made.sides, self.reference.thresholds, is_keyed=bool(keys)
-            ):
-                self.reference.withheld += 1
-                continue
-            rows.append(Record((*values, *(reckon([m.values for m in members]) for reckon in reckoned))))
-        known = [*(mark(key, scope) for key in keys), *wanted]
+        rows, totals = [], list[tuple[set[Any], set[Row]]]()
+        for here in sorted(({mark(key, scope) for key in own} for own in sets), key=len):
+            wholes = [total for total in totals if total[0] < here]
+            totals.append((here, set()))
+            groups: dict[Row, list[Record]] = {} if here else {(None,) * len(keys): []}
+            for record in made.rows:
+                values = tuple(key(record.values) if known in here else None for known, key in keys.items())
+                groups.setdefault(values, []).append(record)
+            absent = [sum((k not in here) << i for i, k in enumerate(reversed(given))) for given in bits.values()]
+            passing = {
+                values: members
+                for values, members in groups.items()
+                if not made.is_protected
+                or (
+                    all(not here or _among(takers, values, here, keys) for takers in made.takers)
+                    and is_shown(asked, members, made.kinds, made.sides, self.reference.thresholds, is_keyed=bool(here))
+                )
+            }
+            if len(sets) > 1 and here and made.kinds:
+                self._hide_one_more(groups, passing, made.kinds)
+            for values, members in passing.items():
+                if all(_part_of(values, keys, whole) in held for whole, held in wholes):
+                    totals[-1][1].add(values)
+                    found = (reckon([m.values for m in members]) for reckon in reckoned)
+                    rows.append(Record((*values, *found, *absent)))
+            self.reference.withheld += len(groups) - len(totals[-1][1])
+        known = [*keys, *wanted, *bits]
         scope.known = {found: position for position, found in reversed(list(enumerate(known)))}
         return Result([Column("", "")] * len(known), rows)
+
+
+def _part_of(values: Row, keys: dict[Any, Any], here: set[Any]) -> Row:
+    """Return which group of a coarser set a group belongs to: parts are shown below totals that are shown."""
+    return tuple(value if key in here else None for key, value in zip(keys, values, strict=True))
+
+
+def _among(takers: list[Record], values: Row, here: set[Any], keys: dict[Any, Any]) -> bool:
+    """Whether somebody took a row out of this group."""
+    return any(
+        tuple(key(record.values) if known in here else None for known, key in keys.items()) == values
+        for record in takers
+    )
+
+
+def _is_hidden(node: exp.Expression, scopes: list[Scope]) -> bool:
+    found = [(scope, scope.find(c)) for c in node.find_all(exp.Column) for scope in scopes]
+    return any(position is not None and not scope.columns[position].is_seen for scope, position in found)
+
+
+def _linked_query(node: exp.Expression) -> exp.Expression | None:
+    """Return the query of an EXISTS, or of an IN."""
+    if isinstance(node, exp.Exists):
+        return node.this
+    query = node.args.get("query") if isinstance(node, exp.In) else None
+    return query.this if query is not None else None
+
+
+def _smallness(values: Row, members: list[Record], kinds: int) -> Any:
+    """Return by what the smallest group is found: units, then keys, those that are missing last."""
+    fewest = min(units(members, kind) for kind in range(kinds))
+    return (fewest, *((value is None, 0 if value is None else value) for value in values))
+
+
+def _sets(group: exp.Expression | None) -> list[list[exp.Expression]]:
+    """Return the sets of keys that a GROUP BY asks for."""
+    made: list[list[exp.Expression]] = [[]]
+    for part in group.expressions if group is not None else []:
+        made = [[*one, *other] for one in made for other in _alternatives(part)]
+    return made
+
+
+def _alternatives(part: exp.Expression) -> list[list[exp.Expression]]:
+    lists = [_listed(inner) for inner in part.expressions]
+    if isinstance(part, exp.Rollup):
+        return [list(chain.from_iterable(lists[:n])) for n in range(len(lists) + 1)]
+    if isinstance(part, exp.Cube):
+        chosen = (c for n in range(len(lists) + 1) for c in combinations(lists, n))
+        return [list(chain.from_iterable(c)) for c in chosen]
+    if isinstance(part, exp.GroupingSets):
+        return [one for inner in part.expressions for one in _alternatives(inner)]
+    return [_listed(part)]
+
+
+def _listed(node: exp.Expression) -> list[exp.Expression]:
+    """Return what stands between the brackets of a tuple or a GROUPING, or the one thing itself."""
+    if isinstance(node, exp.Tuple | exp.Grouping | exp.GroupingId):
+        return list(node.expressions)
+    return [node.this if isinstance(node, exp.Paren) else node]
 
 
 def _columns(
@@ -212,6 +344,9 @@ def _columns(
         if not made.is_protected or (position is not None and scope.columns[position].is_base):
             known = scope.columns[position] if position is not None and not scope.known else Column("", name)
             columns.append(Column("", name, known.kind, known.unit, sources=known.sources))
+            continue
+        if part.find(exp.Window) is not None:  # what is shown beside a row is no part of it
+            columns.append(Column("", name, DataType.DECIMAL, is_base=False))
             continue
         looked_at = argument(part, scope)
         places = {}

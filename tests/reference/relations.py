@@ -1,15 +1,17 @@
 """Relations of the reference: columns and rows; their order, LIMIT, and windows over them."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
 
 from gongshu.compute.types import Relation
-from tests.reference.aggregates import MOMENTS
+from gongshu.policies.types import Thresholds, Use
+from tests.reference.aggregates import MOMENTS, aggregates_in, asked_of, reckoning
+from tests.reference.masks import worn
 from tests.reference.values import Column, Meaning, Row, Scope, mark, read
-from tests.reference.withholding import UNKNOWN, Record
+from tests.reference.withholding import UNKNOWN, Record, is_shown
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Table:
 class Result:
     """A relation on the way: ``kinds`` privacy units per row, ``sides`` of unions; protected while its rows are rows.
 
-    Values behind the last column are what columns were reckoned of (``Column.cells``, ``Column.parts``).
+    Values behind the last column are what columns were reckoned of (``Column.cells``, ``Column.parts``). ``takers`` are the
+    rows that NOT EXISTS and its likes took away, with the units that did it: in each group there must be somebody who did,
+    unless all columns that decide may be seen.
     """
 
     columns: list[Column]
@@ -32,6 +36,7 @@ class Result:
     kinds: int = 0
     sides: int = 0
     is_protected: bool = False
+    takers: list[list[Record]] = field(default_factory=list)
 
     def named(self, alias: str) -> "Result":
         """Return it under another name."""
@@ -45,15 +50,19 @@ class Result:
 
 
 def base(table: Table) -> Result:
-    """Return a governed relation as rows, each with its privacy unit."""
+    """Return a governed relation as rows, each with its privacy unit. Of a masked column the masked value is there."""
     relation = table.relation
     names = [column.name for column in relation.columns]
     places = [names.index(name) for name in relation.policy.unit]
-    rows = [Record(row, (_unit(row, places),) if places else ()) for row in table.rows]
+    masks = [relation.policy.of(name).mask for name in names]
+    seen = [tuple(worn(mask, value) for mask, value in zip(masks, row, strict=True)) for row in table.rows]
+    rows = [
+        Record(values, (_unit(row, places),) if places else ()) for values, row in zip(seen, table.rows, strict=True)
+    ]
     columns = [
         Column(
             relation.name, c.name, c.data_type, 0 if relation.policy.unit == (c.name,) else None,
-            sources=frozenset({f"{relation.name}.{c.name}"}),
+            is_seen=Use.REVEAL in relation.policy.of(c.name).uses, sources=frozenset({f"{relation.name}.{c.name}"}),
         )
         for c in relation.columns
     ]  # fmt: skip
@@ -136,9 +145,19 @@ def cut(node: exp.Expression, rows: list[Record]) -> list[Record]:
     return rows[start : start + int(limit.expression.this) if limit is not None else None]
 
 
-def add_window(node: exp.Window, made: Result, scope: Scope) -> None:
-    """Reckon a window over the rows that are there and put its value behind each of them."""
+def add_window(node: exp.Window, made: Result, scope: Scope, thresholds: Thresholds) -> None:
+    """Reckon a window over the rows that are there and put its value behind each of them.
+
+    An aggregate by partition alone, over rows that are still rows, is that of a group: rounded and withheld as it is, unless
+    the partition is one unit's own.
+    """
     parts = [read(part, scope) for part in node.args.get("partition_by") or []]
+    is_plain = not node.args.get("order") and not node.args.get("spec") and bool(aggregates_in(node.this))
+    if made.is_protected and is_plain:
+        found = _of_groups(node, parts, made, scope, None if _is_by_unit(node, made, scope) else thresholds)
+        scope.known[mark(node, scope)] = len(made.rows[0].values) if made.rows else 0
+        made.rows = [Record((*r.values, found[i]), r.units, r.sides) for i, r in enumerate(made.rows)]
+        return
     order, given = order_keys(node, scope), node.this.args.get("this")
     inner = read(given, scope) if given is not None and not isinstance(given, exp.Star) else lambda _: 1
     partitions: dict[Row, list[int]] = defaultdict(list)
@@ -154,6 +173,35 @@ def add_window(node: exp.Window, made: Result, scope: Scope) -> None:
             found[i] = _window_value(node.this, keys, values, position)
     scope.known[mark(node, scope)] = len(made.rows[0].values) if made.rows else 0
     made.rows = [Record((*r.values, found[i]), r.units, r.sides) for i, r in enumerate(made.rows)]
+
+
+def _is_by_unit(node: exp.Window, made: Result, scope: Scope) -> bool:
+    """Whether every kind of unit is among the columns that rows are partitioned by."""
+    positions = [scope.find(p) for p in node.args.get("partition_by") or [] if isinstance(p, exp.Column)]
+    units = {scope.columns[position].unit for position in positions if position is not None}
+    return made.kinds > 0 and units >= set(range(made.kinds))
+
+
+def _of_groups(
+    node: exp.Window, parts: list[Meaning], made: Result, scope: Scope, thresholds: Thresholds | None
+) -> dict[int, Any]:  # fmt: skip
+    """Return for each row the aggregate of its partition, or nothing where too few stand behind it.
+
+    Without ``thresholds`` the partition is one unit's own, and its value exact.
+    """
+    asked, reckon = asked_of(node.this, scope), reckoning(node.this, scope, exact=thresholds is None)
+    groups: dict[Row, list[int]] = defaultdict(list)
+    for i, record in enumerate(made.rows):
+        groups[tuple(part(record.values) for part in parts)].append(i)
+    found: dict[int, Any] = {}
+    for places in groups.values():
+        members = [made.rows[i] for i in places]
+        is_here = thresholds is None or is_shown(
+            [asked], members, made.kinds, made.sides, thresholds, is_keyed=bool(parts)
+        )
+        value = reckon([m.values for m in members]) if is_here else None
+        found.update(dict.fromkeys(places, value))
+    return found
 
 
 def _window_value(call: exp.Expression, keys: list[Row], values: list[Any], position: int) -> Any:

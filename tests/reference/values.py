@@ -24,7 +24,7 @@ class Column:
     """A column of a relation: the relation's name, its own, its type, and the position of the privacy unit that it is.
 
     Where the column was reckoned by a query below, ``cells``, ``blanks`` and ``parts`` are positions in the row of what
-    ``withholding.Argument`` says; ``sources`` are the columns of tables whose values came into it.
+    ``withholding.Argument`` says; ``is_seen``: its values may stand in a result; ``sources`` are the columns of tables whose values came into it.
     """
 
     alias: str
@@ -32,6 +32,7 @@ class Column:
     kind: DataType | None = None
     unit: int | None = None
     is_base: bool = True
+    is_seen: bool = True
     is_affine: bool = True
     is_mixed: bool = False
     cells: tuple[int, ...] = ()
