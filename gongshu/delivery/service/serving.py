@@ -24,6 +24,7 @@ from gongshu.delivery.service.artifacts import Artifacts
 from gongshu.delivery.service.batches import Batch, BatchItem, read_items, summary
 from gongshu.delivery.service.bulk import Bulk
 from gongshu.delivery.service.consenting import ConsentCheck
+from gongshu.delivery.service.considered import Considered
 from gongshu.delivery.service.copying import openers_of
 from gongshu.delivery.service.following import Follower
 from gongshu.delivery.service.kinds import OUTCOMES, SLOW_KINDS, Answer, BuyerAnswer, Opener
@@ -60,19 +61,6 @@ PURPOSE_FIELD = "purpose"
 REFUSED = ResultCode.REFUSED.value
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
-
-
-class _Considered:
-    """A call whose reasons were looked for: what it asks, and the earlier call with its request id."""
-
-    __slots__ = ("call", "digest", "earlier", "fields", "id_key", "now", "opened", "purpose", "reasons")
-
-    def __init__(self, call: IncomingCall, opened: Opened, now: datetime) -> None:
-        self.call, self.opened, self.now = call, opened, now
-        self.reasons: list[Reason] = []
-        self.fields: dict[str, str] = {}
-        self.digest, self.id_key, self.purpose = "", b"", ""
-        self.earlier: metering.Earlier | None = None
 
 
 class Gateway:
@@ -191,7 +179,7 @@ class Gateway:
         if source is not None and self._artifacts.find(source) is None:
             await self._artifacts.load(source)  # before anything is counted
         try:
-            considered = self._consider(_Considered(call, opened, now))
+            considered = self._consider(Considered(call, opened, now))
             if considered.reasons:
                 return await self._turn(considered)
             return await self._serve(considered)
@@ -222,7 +210,7 @@ class Gateway:
         if isinstance(opened, Turned):
             return opened
         answer = await self._artifacts.load(opened.source) if opened.source is not None else None
-        considered = _Considered(call, opened, now)
+        considered = Considered(call, opened, now)
         try:
             items = self._consider_batch(considered)
             if considered.reasons:
@@ -247,7 +235,7 @@ class Gateway:
             return _unavailable(unavailable.code)
         return _unavailable(failure) if failure else summary(call, opened, answers, now, number, batch.contents)
 
-    def _consider_batch(self, considered: _Considered) -> list[BatchItem]:
+    def _consider_batch(self, considered: Considered) -> list[BatchItem]:
         """Return the items of a batch; reasons against all of them go into ``considered``."""
         call, opened, reasons = considered.call, considered.opened, considered.reasons
         found = read_items(call, opened)
@@ -269,7 +257,7 @@ class Gateway:
         opened = self._open(call, now) if unready is None else Turned((unready,), retry_after_seconds=RETRY_SECONDS)
         if isinstance(opened, Turned):
             return opened
-        considered = _Considered(call, opened, now)
+        considered = Considered(call, opened, now)
         items = self._consider_batch(considered)
         try:
             if considered.reasons:
@@ -299,7 +287,7 @@ class Gateway:
         wrong = self._signatures.check(call, now) if call.signed is not None else None
         return opened if wrong is None else Turned((wrong,))
 
-    def _consider(self, considered: _Considered) -> _Considered:
+    def _consider(self, considered: Considered) -> Considered:
         """Look for every reason against a call."""
         call, opened, now, reasons = considered.call, considered.opened, considered.now, considered.reasons
         contract = opened.contract
@@ -327,10 +315,10 @@ class Gateway:
         asked = self._asked(considered, known_purpose, so_far, today)
         usage = policies.decide_usage(contract.policy, asked, now)
         if isinstance(usage, Denied):
-            reasons[:0] = usage.reasons if purpose else _but_purpose(usage.reasons)
+            reasons[:0] = usage.reasons if purpose else rules.but_purpose(usage.reasons)
         return considered
 
-    def _asked(self, considered: _Considered, purpose: str, so_far: int, today: int) -> UsageRequest:
+    def _asked(self, considered: Considered, purpose: str, so_far: int, today: int) -> UsageRequest:
         """Return the use that is asked for, with where it comes from."""
         call, opened = considered.call, considered.opened
         policy = opened.contract.policy
@@ -341,7 +329,7 @@ class Gateway:
             len(considered.fields.keys() - opened.fields) if opened.fields else 0,
         )  # fmt: skip
 
-    def _read(self, considered: _Considered) -> str:
+    def _read(self, considered: Considered) -> str:
         """Read the body into ``considered`` and return the purpose."""
         call, opened, reasons, purpose = considered.call, considered.opened, considered.reasons, considered.call.purpose
         if call.is_body_too_long:
@@ -375,7 +363,7 @@ class Gateway:
             self._rates[contract.id] = count + 1
         return count
 
-    async def _serve(self, considered: _Considered) -> Answered | Turned:
+    async def _serve(self, considered: Considered) -> Answered | Turned:
         """Answer a call that nothing speaks against, and its record too."""
         source, product = considered.opened.source, considered.opened.product
         found = self._artifacts.find(source) if source is not None else None
@@ -394,7 +382,7 @@ class Gateway:
             return await self._turn(considered)
         return await (self._repeat(considered, answer) if is_repeat else self._conclude(considered, outcome))
 
-    def _look_again(self, considered: _Considered) -> bool:
+    def _look_again(self, considered: Considered) -> bool:
         """Look at what others may have taken while a thread worked, counts and request id; return whether it is a repeat."""
         contract = considered.opened.contract
         earlier = considered.earlier = self.meter.earlier(considered.id_key)
@@ -405,7 +393,7 @@ class Gateway:
             considered.reasons.append(rules.REQUEST_ID_REUSED.because())
         return earlier is not None
 
-    async def _conclude(self, considered: _Considered, outcome: Outcome) -> Answered | Turned:
+    async def _conclude(self, considered: Considered, outcome: Outcome) -> Answered | Turned:
         """Record an outcome and return it once the record is on disk. Nothing waits before the record is on its way."""
         result = outcome.result
         if result not in ANSWERED:
@@ -424,7 +412,7 @@ class Gateway:
             ), outcome.content, outcome.media, outcome.file,
         )  # fmt: skip
 
-    async def _repeat(self, considered: _Considered, answer: Answer | None) -> Answered | Turned:
+    async def _repeat(self, considered: Considered, answer: Answer | None) -> Answered | Turned:
         """Answer a call that is on record once more: from the record, and its content from the same artifact."""
         earlier, opened = considered.earlier, considered.opened
         if earlier is None or opened.product is None:
@@ -449,7 +437,7 @@ class Gateway:
             return Turned((rules.ANSWER_GONE.because(call=record.position),), call=record.position)
         return Answered(self._receipt(opened, record), outcome.content, outcome.media, outcome.file)
 
-    async def _turn(self, considered: _Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
+    async def _turn(self, considered: Considered, result: ResultCode = ResultCode.REFUSED) -> Turned:
         """Record a refusal, never charged, and return it."""
         reasons = tuple(considered.reasons)
         position, durable = self.meter.append(self._record(considered, result, reasons[0].code))
@@ -460,7 +448,7 @@ class Gateway:
         wait = RETRY_SECONDS if any(reason.code in rules.WORTH_WAITING for reason in reasons) else 0
         return Turned(reasons, call=position, retry_after_seconds=wait)
 
-    def _record(self, considered: _Considered, result: ResultCode, refusal: str = "") -> StoredRecord:
+    def _record(self, considered: Considered, result: ResultCode, refusal: str = "") -> StoredRecord:
         contract, request_id = considered.opened.contract, considered.call.request_id
         if refusal and rules.request_id_reason(request_id) is not None:
             request_id = ""  # what is not well formed is not kept
@@ -483,11 +471,6 @@ async def _on_disk(durable: Awaitable[str], trace: Trace) -> str:
     failure = await durable
     trace.recorded = time.time_ns()
     return failure
-
-
-def _but_purpose(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """Leave out that the purpose is not agreed: that it is missing was said."""
-    return tuple(reason for reason in reasons if reason.code != "purpose-not-agreed")
 
 
 def _ask(answer: Answer, fields: dict[str, str]) -> Outcome:
