@@ -248,6 +248,7 @@ NDI_CODES: dict[str, int] = {
     "key-missing": 12001, "key-unknown": 12001, "purpose-not-agreed": 12001, "contract-not-yet": 12001,
     "contract-expired": 12002, "contract-stopped": 12002, "grant-ended": 12002,
     "product-unknown": 12005, "product-unavailable": 12005, "gateway-route-unknown": 12005, "snapshot-missing": 12005,
+    "contract-moving": 12005, "contract-elsewhere": 12005, "lease-ended": 12005, "peer-away": 12005,
     "snapshot-too-old": 12005, "snapshot-damaged": 12005, "disk-full": 12005, "disk-failed": 12005,
     "calls-used-up": 12007, "calls-used-up-today": 12008, "too-many-per-second": 12010, "gateway-busy": 12010,
     "parameter-invalid": 11002, "period-invalid": 11002, "model-value-invalid": 11002, "answer-too-long": 11004,
@@ -423,6 +424,11 @@ def stop_reason(contract: SnapshotContract) -> Reason | None:
     if not contract.stop_code:
         return None
     return (GRANT_ENDED if contract.stop_code == GRANT_ENDED.code else CONTRACT_STOPPED).because()
+
+
+def but_purpose(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Leave out that the purpose is not agreed: that it is missing was said."""
+    return tuple(reason for reason in reasons if reason.code != "purpose-not-agreed")
 
 
 def is_charged(contract: SnapshotContract, result: ResultCode) -> bool:
