@@ -62,13 +62,23 @@ def test_another_question_is_another_definition(one, other):
     assert shown(one).condition != shown(other).condition
 
 
-def test_only_bare_columns_of_bare_relations_are_boxes():
+def test_only_columns_and_bins_of_bare_relations_are_boxes():
     assert defined("SELECT count(*) FROM people").is_open
     assert defined(f"SELECT {COLUMN}, count(*) FROM people GROUP BY {COLUMN}").is_open
     filtered = defined(f"SELECT {COLUMN}, count(*) FROM people WHERE {NUMBER} > 3 GROUP BY {COLUMN}")
     assert filtered.is_box
     assert not filtered.is_open
+    for bins in (
+        f"{COLUMN} // 10",
+        f"floor({COLUMN} / 10)",
+        "date_trunc('month', group_filter_date)",
+        "year(group_filter_date)",
+    ):
+        assert defined(f"SELECT {bins} AS k, count(*) FROM people GROUP BY k").is_open, bins
     for told in (
+        f"SELECT {COLUMN} // 10 AS k, count(*) FROM people WHERE {COLUMN} > 7 GROUP BY k",
+        f"SELECT 10 // {COLUMN} AS k, count(*) FROM people GROUP BY k",
+        f"SELECT floor(abs({COLUMN} - 7) / 10) AS k, count(*) FROM people GROUP BY k",
         f"SELECT {COLUMN}, count(*) FROM people WHERE {COLUMN} IN (7, 8) GROUP BY {COLUMN}",
         f"SELECT count(*) FROM people WHERE {NUMBER} > 3 OR {COLUMN} = 7",
         f"SELECT count(*) FROM people WHERE {NUMBER} + {COLUMN} > 3",

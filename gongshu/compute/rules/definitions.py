@@ -22,6 +22,10 @@ DEMANDED = re.compile(r"[kxpuwo]\d+")
 """Columns of the rows that are keys, arguments, conditions, units, sides and orders; others say which rows stay."""
 
 
+BIN_PARTS = (exp.Column, exp.Identifier, exp.Literal, exp.DataType, exp.Paren, exp.Try, exp.Cast, exp.TryCast)
+BIN_FUNCTIONS = frozenset({"floor", "date_trunc", "year"})
+
+
 @dataclass(frozen=True)
 class _Rows:
     """A SELECT over rows: where they come from, the conditions that all hold, and how to read its columns."""
@@ -76,9 +80,11 @@ def _definition(
     equal = [pair for _, pair in pairs if pair is not None]
     rest = sorted({_text(atom, names) for atom, pair in pairs if pair is None})
     others = [_text(node, names) for node in more]
-    is_bare = all(isinstance(key, exp.Column) for key in keys)
+    is_bare = all(_is_column_or_bins(key) for key in keys)
     chosen = {column.sql() for atom, pair in pairs if pair is None for column in atom.find_all(exp.Column)}
-    is_whole = not chosen & {key.sql() for key in keys}  # whoever chooses among the parts makes one that is the target
+    is_whole = not chosen & {
+        column.sql() for key in keys for column in key.find_all(exp.Column)
+    }  # whoever chooses among the parts makes one that is the target
     is_box = rows.is_plain and not more and is_bare and is_whole and all(_is_of_one_column(atom) for atom in atoms)
     return Definition(
         rows=digest_of((source, rest, others)), keys=tuple(digest_of(_text(key, names)) for key in keys),
@@ -147,6 +153,17 @@ def _equality(atom: exp.Expression, names: dict[str, str]) -> tuple[str, str] | 
         if isinstance(column, exp.Column) and isinstance(value, exp.Literal):
             return _text(column, names), str(value.this)
     return None
+
+
+def _is_column_or_bins(key: exp.Expression) -> bool:
+    """Return whether a key is a bare column, or bins of one that are equally wide: nobody can cut them around a person."""
+    parts = list(key.walk())
+    return sum(isinstance(part, exp.Column) for part in parts) == 1 and all(
+        isinstance(part, BIN_PARTS)
+        or (isinstance(part, exp.Anonymous) and part.name.lower() in BIN_FUNCTIONS)
+        or (isinstance(part, exp.Div | exp.IntDiv) and part.expression.find(exp.Column) is None)
+        for part in parts
+    )
 
 
 def _is_of_one_column(atom: exp.Expression) -> bool:

@@ -121,7 +121,7 @@ class Definition:
     """What makes the groups of a stage under one condition, apart from the data. Everything is told by digests.
 
     ``rows``: relations, joins and conditions; ``keys``: the group keys in order; ``equalities``: conditions that a column has
-    a value (a digest and the literal), which could as well be group keys. ``is_box``: bare relations by bare columns, under
+    a value (a digest and the literal), which could as well be group keys. ``is_box``: bare relations by columns or bins, under
     conditions on one column each and not on the keys, so that no person can be made a part of its own. ``is_open``: the same
     without any condition.
     """
