@@ -1,7 +1,6 @@
 """CASE, IF and COALESCE: one value out of several, and the conditions that choose it."""
 
 from dataclasses import replace
-from functools import partial
 
 from sqlglot import exp
 
@@ -23,6 +22,7 @@ from gongshu.compute.rules.terms import (
     hidden_of,
     need_filter,
     negated,
+    otherwise,
     paren,
     parts_of,
     union,
@@ -98,6 +98,8 @@ def cases(scope: Scope, whens: list[tuple[Term, Term]], default: Term) -> Term:
 def _path(before: list[Term], here: list[Term]) -> Term:
     if not before and len(here) == 1:
         return here[0]  # the same mark as where the condition stands by itself
+    if len(before) == 1 and not here:
+        return otherwise(before[0])
     emit = lambda: conjunction((*(negated(t) for t in before), *(t.emit(Form.VALUE) for t in here)))  # noqa: E731
     return condition("path", (*before, *here), emit, extra=(len(before),))
 
@@ -126,7 +128,7 @@ def _coalesce(scope: Scope, node: exp.Expression) -> Term:
         test = lambda: exp.Not(this=exp.Is(this=first.emit(Form.VALUE), expression=exp.Null()))  # noqa: E731
         present = () if first.is_constant else (condition("IS NOT NULL", (first,), test),)
         offset = made.offset + sum(abs(t.number or 0) for t in others)
-        filled = tuple(condition("NOT", (test,), partial(negated, test)) for test in present)
+        filled = tuple(otherwise(test) for test in present)
         return replace(
             made, offset=offset, cells=distinct((*made.cells, *present)), blanks=distinct((*made.blanks, *filled)),
             interval=spanned(terms),

@@ -12,16 +12,22 @@ from gongshu.compute.rules.scopes import Governed, Instance
 from gongshu.compute.rules.terms import Mark
 
 SUMS = frozenset({"+", "-", "*"})
+WRAPPED = frozenset({"double", "summable"})
+LITERAL_MAX = 1e18
+"""Numbers of a statement below this can be summed as they stand."""
 
 
 def is_filled(instances: Iterable[Instance], mark: Mark) -> bool:
-    """Whether an expression is never NULL in the rows of these instances: a filled column, or decimals reckoned of such.
+    """Whether an expression is never NULL in the rows of these instances.
 
-    Whole numbers that are reckoned with give NULL where they grow too large, so nothing is said of them.
+    That is so of a filled column, of decimals reckoned of such, and of a CASE all of whose branches are such or numbers. Whole
+    numbers that are reckoned with give NULL where they grow too large, so nothing is said of them.
     """
     by_alias = {instance.alias: instance for instance in instances}
-    inner = mark[1] if mark[0] == "double" else mark
-    return _is_column(by_alias, inner) or _is_sum(by_alias, inner)
+    inner = mark[1] if mark[0] in WRAPPED else mark
+    if mark[0] == "summable":
+        return _is_choice(by_alias, inner)
+    return _is_column(by_alias, inner) or _is_sum(by_alias, inner) or _is_choice(by_alias, inner)
 
 
 def _is_column(by_alias: dict[str, Instance], mark: Mark, *, of: DataType | None = None) -> bool:
@@ -54,4 +60,17 @@ def _is_sum(by_alias: dict[str, Instance], mark: Mark) -> bool:
     return bool(parts) and all(
         part[0] == "number" or _is_column(by_alias, part, of=DataType.DECIMAL) or _is_sum(by_alias, part)
         for part in parts
+    )
+
+
+def _is_choice(by_alias: dict[str, Instance], mark: Mark) -> bool:
+    if mark[0] != "CASE":
+        return False
+    branches = [*(then for _, then in mark[1:-1]), mark[-1]]
+    return all(
+        (branch[0] == "number" and abs(float(branch[1])) < LITERAL_MAX)
+        or _is_column(by_alias, branch, of=DataType.DECIMAL)
+        or _is_sum(by_alias, branch)
+        or _is_choice(by_alias, branch)
+        for branch in branches
     )

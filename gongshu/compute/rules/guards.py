@@ -70,6 +70,9 @@ class Apart:
 
     def written(self) -> exp.Expression:
         """Write the condition."""
+        for one, other in ((self.first, self.second), (self.second, self.first)):
+            if one == Cell():  # every row
+                return exp.Not(this=other.truth())
         return exp.NEQ(this=self.first.truth(), expression=self.second.truth())
 
 

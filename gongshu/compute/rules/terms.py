@@ -23,6 +23,7 @@ OFFSET_MAX = 1e10
 FACTOR_SPREAD_MAX = 1e6
 """Columns that are added to each other may be scaled at most this differently, for the same reason."""
 CELLS_MAX = 64
+OTHERWISE = "IS NOT TRUE"
 WHOLE_DIGITS_MAX, FRACTION_DIGITS_MAX = 18, 10
 
 NUMERIC = frozenset({DataType.INTEGER, DataType.DECIMAL})
@@ -323,7 +324,12 @@ def as_value(term: Term) -> Term:
     """Return a condition as the value 1 or 0: the rows where it is true are a cell of their own."""
     if not term.is_tested or term.is_constant:
         return term
-    return replace(term, cells=(term,), blanks=(condition("NOT", (term,), lambda: negated(term)),))
+    return replace(term, cells=(term,), blanks=(otherwise(term),))
+
+
+def otherwise(term: Term) -> Term:
+    """Return the condition that another one is not true. NOT is something else: of what is missing it is missing, too."""
+    return condition(OTHERWISE, (term,), lambda: negated(term))
 
 
 def negated(term: Term) -> exp.Expression:

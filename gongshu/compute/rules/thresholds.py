@@ -7,7 +7,6 @@ of the aggregates leave fewer units than that when they are subtracted. ``stage_
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from sqlglot import exp
 
@@ -26,15 +25,15 @@ from gongshu.compute.rules.guards import (
 )
 from gongshu.compute.rules.stages import Collector, Wanted
 from gongshu.compute.rules.terms import (
+    OTHERWISE,
     Form,
     Mark,
     Shape,
     Term,
     cast_to,
-    condition,
     conjunction,
     distinct,
-    negated,
+    otherwise,
     paren,
     parts_of,
 )
@@ -147,10 +146,16 @@ class Plan(Guarded):
         for step in steps:
             self._once(self.steps, (self.rows.column(step, "x"), reach))
         for blank in distinct(b for t in wanted.arguments for b in t.blanks):
-            self.spare.append(Blank(Cell((*tests, self.rows.column(blank, "p")), missing)))
+            self.spare.append(self._left_out(blank, tests, missing))
         if wanted.filter is not None:
-            rest = condition("NOT", (wanted.filter,), partial(negated, wanted.filter))
-            self.spare.append(Blank(Cell((self.rows.column(rest, "p"),))))
+            self.spare.append(self._left_out(otherwise(wanted.filter), (), ()))
+
+    def _left_out(self, term: Term, tests: tuple[str, ...], missing: tuple[str, ...]) -> Apart | Blank:
+        """Return the rows where ``term`` holds; where that is what a known condition leaves of all rows, as that."""
+        known = self.rows.known.get(term.mark[1]) if term.mark[0] == OTHERWISE else None
+        if known is not None and not tests and not missing:
+            return Apart(Cell(), Cell((known,)), is_strict=True)
+        return Blank(Cell((*tests, self.rows.column(term, "p")), missing))
 
     def _once(self, known: list[tuple[str, Cell]], made: tuple[str, Cell]) -> None:
         if made not in known:

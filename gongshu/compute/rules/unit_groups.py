@@ -31,7 +31,7 @@ from gongshu.compute.rules.terms import (
     derive,
     distinct,
     hidden_of,
-    negated,
+    otherwise,
     parts_of,
     quoted,
     union,
@@ -135,7 +135,7 @@ def _bare(term: Term) -> Term:
 def _other_side(wanted: Wanted) -> tuple[Term, ...]:
     """Return the condition under which a row does not pass the filter: as many units must be there as in it."""
     test = wanted.filter
-    return () if test is None else (condition("NOT", (test,), lambda: negated(test)),)
+    return () if test is None else (otherwise(test),)
 
 
 def _with_filter(made: Term, wanted: Wanted) -> Term:
