@@ -16,17 +16,17 @@ from tests.gateways import DIFFERING, MATCHING, PRODUCT, PURPOSE, SECRET, UNKNOW
 
 MARK = "qz7341xk"
 ANSWER_SECONDS_MAX = 30.0
-ALLOWED = frozenset({200, 401, 403, 404, 409, 413, 422, 429})
+ALLOWED = frozenset({200, 202, 206, 401, 403, 404, 409, 416, 422, 429})
 UNAVAILABLE = frozenset(
     {
         "snapshot-missing", "snapshot-too-old", "snapshot-damaged", "product-unavailable", "disk-full", "disk-failed",
-        "gateway-busy", "contract-moving",
+        "gateway-busy", "contract-moving", "copy-being-made",
     }
 )  # fmt: skip
 """The reasons for which the reference says that a call may be answered with 503."""
 
 PATHS = (
-    *["verify"] * 16, *["batch"] * 8, "lookup", "query", "download", "report", "series", "predict",
+    *["verify"] * 16, *["batch"] * 8, *["download"] * 4, *["bulk"] * 2, "lookup", "query", "download", "report", "series", "predict",
     f"{MARK}", "verify/", "../verify", "%2e%2e", "",
 )  # fmt: skip
 ODD_TEXTS = (
@@ -49,6 +49,7 @@ class Hostile:
     headers: list[tuple[bytes, bytes]]
     chunks: list[bytes]
     leaves: bool = False
+    query: bytes = MARK.encode()
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class Hostile:
         raw = self.path.encode("utf-8", "surrogatepass")
         return {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": self.method,
-            "scheme": "http", "path": self.path, "raw_path": raw, "query_string": MARK.encode(), "root_path": "",
+            "scheme": "http", "path": self.path, "raw_path": raw, "query_string": self.query, "root_path": "",
             "headers": self.headers, "client": ("203.0.113.7", 4711), "server": ("127.0.0.1", 80),
         }  # fmt: skip
 
@@ -97,10 +98,10 @@ def odd_value(draw: random.Random) -> bytes:
     )
 
 
-def headers_for(draw: random.Random) -> list[tuple[bytes, bytes]]:
+def headers_for(draw: random.Random, secret: str) -> list[tuple[bytes, bytes]]:
     """Return the headers of a call, some of them missing, doubled, or odd."""
     good = [
-        (b"authorization", f"Bearer {SECRET}".encode()), (b"x-request-id", f"r{draw.randrange(40)}".encode()),
+        (b"authorization", f"Bearer {secret}".encode()), (b"x-request-id", f"r{draw.randrange(40)}".encode()),
         (b"x-purpose", PURPOSE.encode()), (b"content-type", b"application/json"),
     ]  # fmt: skip
     made = [header for header in good if draw.random() < 0.95]
@@ -122,7 +123,7 @@ def headers_for(draw: random.Random) -> list[tuple[bytes, bytes]]:
 
 def fields_for(draw: random.Random) -> Any:
     """Return the input of one item."""
-    made: Any = dict(draw.choice([MATCHING, DIFFERING, UNKNOWN]))
+    made: Any = dict(draw.choice([MATCHING, DIFFERING, UNKNOWN, {"format": "csv"}]))
     if draw.random() < 0.4:
         key = draw.choice(["credit_code", "name", MARK, "purpose", ""])
         odd: list[Any] = [*ODD_TEXTS, None, 1, [MARK], {MARK: MARK}, True, 1.5]
@@ -145,18 +146,46 @@ def body_for(draw: random.Random, path: str) -> bytes:
     return text
 
 
-def hostile_call(draw: random.Random) -> Hostile:
-    """Return a request."""
+def hostile_call(draw: random.Random, secret: str = SECRET) -> Hostile:
+    """Return a request of whoever holds ``secret``."""
     path = f"{PRODUCT_PATH}/{draw.choice(PATHS)}"
     if draw.random() < 0.1:
         path = draw.choice(
-            [f"/{MARK}", "/healthz", "/readyz", "/metrics", f"/v1/products/{MARK}/verify", "//", "*", "\ud800"]
+            [
+                f"/{MARK}",
+                "/healthz",
+                "/readyz",
+                "/metrics",
+                f"/v1/products/{MARK}/verify",
+                "//",
+                "*",
+                "\ud800",
+                f"/v1/bulk/{MARK}",
+                "/v1/bulk/../results",
+            ]
         )
     body = body_for(draw, path)
     cuts = sorted(draw.randrange(len(body) + 1) for _ in range(draw.randrange(3)))
     chunks = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
     method = "POST" if draw.random() < 0.9 else draw.choice(["GET", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH", MARK])
-    return Hostile(method, path, headers_for(draw), chunks, leaves=draw.random() < 0.05)
+    headers, query = headers_for(draw, secret), MARK.encode()
+    if path.endswith("download") and draw.random() < 0.6:
+        method, query = (
+            "GET",
+            draw.choice([b"format=csv", b"format=csv", b"format=xlsx", b"", b"%ff=%00", b"format=" + query]),
+        )
+        if draw.random() < 0.5:
+            ranges = [
+                b"bytes=0-9",
+                b"bytes=5-",
+                b"bytes=-3",
+                b"bytes=9-1",
+                b"bytes=99999999-",
+                b"bytes=0-1,4-5",
+                MARK.encode(),
+            ]
+            headers.append((b"range", draw.choice(ranges)))
+    return Hostile(method, path, headers, chunks, leaves=draw.random() < 0.05, query=query)
 
 
 # ------------------------------------------------------------------------------------------------------------ how they are asked
@@ -196,7 +225,7 @@ def check(request: Hostile, heard: Heard, logged: str) -> None:
         assert int(headers[b"retry-after"]) > 0
     else:
         assert heard.status in ALLOWED, heard.body
-    if heard.status >= 400:
+    if heard.status >= 400 and heard.status != 416:
         problem = json.loads(heard.body)
         assert problem["status"] == heard.status
         assert problem["reasons"]

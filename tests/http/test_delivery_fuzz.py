@@ -9,7 +9,7 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from gongshu.delivery.api.application import GatewayApp
 from gongshu.metering.types import ANSWERED
 from tests.gateways import MATCHING, PRODUCT, START, World, headers, open_gateway, policy, server_thread
-from tests.hostile_calls import MARK, Written, ask, check, hostile_call
+from tests.hostile_calls import MARK, Heard, Hostile, Written, ask, check, hostile_call
+from tests.served import ServedWorld, secret_of, write_table
 
 SEED = int(os.environ.get("GONGSHU_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 EXAMPLES = int(os.environ.get("GONGSHU_FUZZ_EXAMPLES", "400"))
@@ -48,6 +49,20 @@ def written() -> Iterator[Written]:
 @pytest.fixture(scope="module")
 def asked(world, written):
     """Ask one gateway that lives as long as the module."""
+    yield from _asking(world, written)
+
+
+@pytest.fixture(scope="module")
+def asked_for_files(written, tmp_path_factory):
+    """The same for a gateway that delivers files."""
+    home = tmp_path_factory.mktemp("files") / "var"
+    file = write_table(home / "releases" / "release-1" / "table.parquet")
+    made = ServedWorld(home, lambda: START, policy(**MANY), file=file)
+    made.publish()
+    yield from _asking(made, written)
+
+
+def _asking(world: World, written: Written) -> Iterator[Callable[[Hostile], Heard]]:
     with asyncio.Runner() as runner:
         app = GatewayApp(lambda: open_gateway(world))
 
@@ -70,6 +85,12 @@ def asked(world, written):
 @given(draw=st.randoms(use_true_random=False))
 def test_whatever_is_asked_is_answered_plainly_and_told_to_nobody(asked, draw):
     asked(hostile_call(draw))
+
+
+@settings(max_examples=EXAMPLES // 4, suppress_health_check=list(HealthCheck), deadline=None)
+@given(draw=st.randoms(use_true_random=False))
+def test_whatever_is_asked_of_files_is_answered_plainly_and_told_to_nobody(asked_for_files, draw):
+    asked_for_files(hostile_call(draw, secret_of(0)))
 
 
 def test_after_all_that_each_charge_has_an_answer_and_no_file_holds_what_was_sent(asked, world):
