@@ -307,8 +307,7 @@ class Sql:
         if self.chance(2):
             return rows
         self.is_loose = True
-        high = "max(w)" if by else "count(w)"  # without a partition it is one released value, and no order statistic
-        return f"SELECT c, count(*) AS n, {high} AS high, sum(v) AS s FROM ({rows}) AS b GROUP BY c"
+        return f"SELECT c, count(*) AS n, count(w) AS m, sum(v) AS s FROM ({rows}) AS b GROUP BY c"
 
     def by_units(self) -> str:
         """Return how many units of one table are, or are not, in another."""
