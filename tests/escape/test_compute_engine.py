@@ -178,7 +178,10 @@ WITHHELD = [
     # Two groups of the same five units: five of them for sure, and not ten.
     (["SELECT k AS c0, false AS passes, 5 AS units, false AS negative FROM t WHERE k < 2 GROUP BY k"], (2, 5, 10, 10)),
     # The same small group in two steps is one small group.
-    (["SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k = 1 GROUP BY k"] * 2, (2, 0, 60, 60)),
+    (
+        ["SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k = 1 GROUP BY k"] * 2,
+        (2, 0, 60, 60),
+    ),
     (
         [
             "SELECT k AS c0, false AS passes, 30 AS units, false AS negative FROM t WHERE k < 2 GROUP BY k",
@@ -187,7 +190,10 @@ WITHHELD = [
         (5, 12, 96, 96),
     ),
     # Of three groups the first is shown: both others together are two thirds of all units.
-    (["SELECT k AS c0, k = 0 AS passes, 20 AS units, false AS negative FROM t WHERE k < 3 GROUP BY k"], (2, 20, 40, 60)),
+    (
+        ["SELECT k AS c0, k = 0 AS passes, 20 AS units, false AS negative FROM t WHERE k < 3 GROUP BY k"],
+        (2, 20, 40, 60),
+    ),
 ]
 
 
