@@ -222,11 +222,14 @@ def claim_reasons(  # noqa: PLR0917 - everything that a consent binds
     claim: ConsentClaim, subject: bytes, consumer: PartyId, purpose: str, product: str, product_digest: str, now: datetime,
     *, is_withdrawn: bool,
 ) -> tuple[Reason, ...]:  # fmt: skip
-    """Return every reason why a consent does not permit a call. ``subject`` is empty where the input names nobody."""
+    """Return every reason why a consent does not permit a call.
+
+    ``subject`` is empty where the input names nobody: nobody's consent is not that of the one who gave this one.
+    """
     moment = now.timestamp()
     found = (
         CONSENT_WITHDRAWN.because() if is_withdrawn else None,
-        CONSENT_OTHER_SUBJECT.because() if subject and not hmac.compare_digest(claim.subject, subject) else None,
+        None if hmac.compare_digest(claim.subject, subject) else CONSENT_OTHER_SUBJECT.because(),
         None if claim.consumer == consumer else CONSENT_OTHER_CONSUMER.because(),
         None if claim.purpose == purpose else CONSENT_OTHER_PURPOSE.because(),
         None

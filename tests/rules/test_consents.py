@@ -44,7 +44,7 @@ def reasons(**changes) -> list[str]:
     ("changes", "expected"),
     [
         ({}, []),
-        ({"subject": b""}, []),  # the input names nobody: that is said of the input
+        ({"subject": b""}, ["consent-other-subject"]),  # the input names nobody
         ({"subject": b"\x02" * 32}, ["consent-other-subject"]),
         ({"consumer": PartyId("shop")}, ["consent-other-consumer"]),
         ({"purpose": "marketing"}, ["consent-other-purpose"]),

@@ -101,7 +101,7 @@ class Batch:
         reason = rules.request_id_reason(item.id)
         if reason is not None:
             return self._refuse(item, "", reason, is_id_good=False)
-        reasons = self._consent_reasons(item) + self._field_reasons(item.fields)
+        reasons = self._field_reasons(item.fields) + self._consent_reasons(item)
         content = _encode_sorted((contract.product, self._purpose, item.fields))
         digest = blake2b(content, key=self._digest_key, digest_size=DIGEST_BYTES).hexdigest()
         if reasons:
