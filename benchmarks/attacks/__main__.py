@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from benchmarks.attacks import Report, mean_points, measurements, run
+from benchmarks.attacks import Report, measurements, points_of, run
 from benchmarks.attacks.page import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def main() -> int:
     report = run()
     save(report)
     PAGE.write_text(written(report, datetime.now(ZoneInfo("Asia/Shanghai")).date()), encoding="utf-8")
-    points = {score.attack: mean_points(report.after, place) for place, score in enumerate(report.after[0].attacks)}
+    points = {score.attack: points_of(report, score.attack) for score in report.after.attacks}
     worst = max(points, key=points.__getitem__)
     print(f"worst attack at default policy: {worst}, {points[worst]:+.1f} points above its base rate")
     return 1 if points[worst] > GOAL_POINTS else 0

@@ -4,22 +4,23 @@ from collections.abc import Iterable
 from datetime import date
 from statistics import mean
 
-from benchmarks.attacks import LEDGER, QUERIES, RESIDENTS, SECRETS, SEEDS, SOME, TARGETS, Report, Trial
+from benchmarks.attacks import LEDGER, QUERIES, RESIDENTS, SECRETS, SEEDS, SOME, TARGETS, Report, points_of, scores_of
 from benchmarks.attacks.score import Score
+from benchmarks.attacks.utility import Utility
 
 HEAD = """# Statistical attacks
 
 <!-- Written by `python -m benchmarks.attacks`; do not edit. -->
 
 What an ordinary developer, or several who collude, can learn of single people from what the gate lets out at default policy.
-Measured on {day} with the seeds {seeds}: {residents} synthetic residents in the manner of Adult and PUMS, {some} of them for the
+Measured on {day}: {residents} synthetic residents in the manner of Adult and PUMS, {some} of them for the
 inferences. Run it again with
 
     GONGSHU_ATTACK_QUERIES={queries} python -m benchmarks.attacks
 
 *Success* is how often the attacker names a target's secret value; the *base rate* is the best that naming one value for all of the
-targets can do; *points* is the difference: the mean over the seeds, and the least and the most (thresholds alone: the first
-seed). `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them and depends on nothing.
+targets can do; *points* is the difference: where there is a range, the mean of several
+seeds, the least and the most. `ill` is true of 12 % of the people, `rich` of 24 %, `coin` of half of them and depends on nothing.
 
 | attack | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -30,7 +31,8 @@ Two accounts that collude are one attacker here: the ledger asks nobody who asks
 exact; it counts as a success when two forms that mean the same give different answers. The linear programs stop after
 sixty refusals in a row, after {queries} sums, or when they have half as many again as there are people. The inferences know
 the rules: they search on shadow populations that are read through thresholds and ledger as the real one is, and each target is
-attacked where nobody has asked before. With {targets} targets and {count} seeds the standard error of a row is about {error:.0f} points.
+attacked where nobody has asked before. The seeds are {seeds}; a row without a range ran with the first.
+With {targets} targets and one seed the standard error is at most {error:.0f} points.
 
 **Read with care.** {verdict}
 
@@ -44,16 +46,19 @@ values. The ledger does not stop them and is not meant to; noise does.
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
-TAIL = """
-The last row asks nothing forbidden: what most of ten people share is likely of each of them.
-
-## A stricter ledger
+STRICTER = """## A stricter ledger
 
 Groups of n units have the leverage 1/n, so a lower bound on the leverage is a larger least group. Against
 `attribute inference of coin`, with the first seed:
 
 | `ledger.leverage.percent_max` | right | points | cells withheld | people in them |
 | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+TAIL = """
+The last row knows nobody and asks nothing forbidden: what most of ten people share is likely of each of them. Larger groups tell less:
+`ledger.leverage.percent_max`, or more `units_min`.
 {stricter}
 ## What honest work gets
 
@@ -71,6 +76,9 @@ rounding, no noise.
 How the ledger decides: [the ledger of released groups](../explanation/ledger.md).
 """
 GOAL_POINTS = 5.0
+BEYOND = """Those of the next table are, whatever is withheld.
+An exact figure over ten people tells something of each by itself: the best reading of a count tells with up to 6.6 points whether
+somebody is there, the commoner value of ten fair coins is right of 62 % of them (from 64 people on, of 55 %)."""
 
 
 def _points(scores: list[Score]) -> str:
@@ -90,56 +98,45 @@ def _row(before: list[Score], after: list[Score]) -> str:
     )
 
 
-def _rows(before: Iterable[Score], after: Iterable[tuple[Score, ...]]) -> str:
-    return "".join(_row([one], list(others)) for one, others in zip(before, after, strict=True))
+def _rows(before: Iterable[Score], after: Iterable[list[Score]]) -> str:
+    return "".join(_row([one], others) for one, others in zip(before, after, strict=True))
 
 
-def _cells(trials: tuple[Trial, ...]) -> str:
-    found = [trial.utility for trial in trials]
-    return (
-        f"{mean(u.cells for u in found):.0f} | {mean(u.withheld_percent for u in found):.1f} % | "
-        f"{mean(u.people_withheld_percent for u in found):.1f} % | {mean(u.error_percent for u in found):.2f} %"
-    )
+def _cells(found: Utility) -> str:
+    return f"{found.cells} | {found.withheld_percent:.1f} % | {found.people_withheld_percent:.1f} % | {found.error_percent:.2f} %"
 
 
 def _verdict(report: Report) -> str:
     """Say which attacks are above the goal."""
-    names = [score.attack for score in report.after[0].attacks]
-    points = {name: mean(trial.attacks[i].points for trial in report.after) for i, name in enumerate(names)}
+    points = {score.attack: points_of(report, score.attack) for score in report.after.attacks}
     above = [f"`{name}` ({found:+.1f})" for name, found in points.items() if found > GOAL_POINTS]
     if not above:
-        return f"No attack above is more than {GOAL_POINTS:.0f} points above its base rate on average."
-    return (
-        f"More than {GOAL_POINTS:.0f} points above the base rate: {', '.join(above)}. What remains is what groups of ten "
-        "tell of everybody in them:\nthe commoner value of ten fair coins is right about 62 % of them. See below what would stop it."
-    )
+        return f"No attack of this table is more than {GOAL_POINTS:.0f} points above its base rate on average. {BEYOND}"
+    return f"More than {GOAL_POINTS:.0f} points above the base rate: {', '.join(above)}. {BEYOND}"
 
 
 def written(report: Report, day: date) -> str:
     """Return the page."""
-    head = HEAD.format(
-        day=day.isoformat(),
-        seeds=", ".join(map(str, SEEDS[: len(report.after)])),
-        residents=RESIDENTS,
-        some=SOME,
-        queries=QUERIES,
-    )
+    head = HEAD.format(day=day.isoformat(), residents=RESIDENTS, some=SOME, queries=QUERIES)
     middle = MIDDLE.format(
-        queries=QUERIES, targets=TARGETS, count=len(report.after), error=50 / (TARGETS * len(report.after)) ** 0.5,
+        queries=QUERIES,
+        targets=TARGETS,
+        seeds=", ".join(map(str, SEEDS)),
+        error=50 / TARGETS**0.5,
         verdict=_verdict(report),
-    )  # fmt: skip
-    coin = next(s for s in report.after[0].attacks if s.attack == f"attribute inference of {SECRETS[-1]}")
-    rows = [(LEDGER.leverage_percent_max, coin, report.after[0].utility)]
+    )
+    coin = next(s for s in report.after.attacks if s.attack == f"attribute inference of {SECRETS[-1]}")
+    rows = [(LEDGER.leverage_percent_max, coin, report.after.utility)]
     rows += [(one.percent, one.coin, one.utility) for one in report.stricter]
-    stricter = "".join(
+    tried = "".join(
         f"| {percent} | {score.right:.1%} | {score.points:+.1f} | {used.withheld_percent:.1f} % | "
         f"{used.people_withheld_percent:.1f} % |\n"
         for percent, score, used in rows
     )
     tail = TAIL.format(
-        cells_before=_cells((report.before,)), cells_after=_cells(report.after), units_min=LEDGER.units_min,
-        sets_max=LEDGER.sets_max, share=LEDGER.leverage_percent_max, stricter=stricter,
+        cells_before=_cells(report.before.utility), cells_after=_cells(report.after.utility), units_min=LEDGER.units_min,
+        sets_max=LEDGER.sets_max, share=LEDGER.leverage_percent_max, stricter="\n" + STRICTER.format(rows=tried) if report.stricter else "",
     )  # fmt: skip
-    attacks = _rows(report.before.attacks, zip(*(trial.attacks for trial in report.after), strict=True))
-    insiders = _rows(report.insiders_before, ((score,) for score in report.insiders_after))
+    attacks = _rows(report.before.attacks, (scores_of(report, score.attack) for score in report.before.attacks))
+    insiders = _rows(report.insiders_before, ([score] for score in report.insiders_after))
     return head + attacks + middle + insiders + tail
