@@ -29,6 +29,7 @@ class Settings:
         """Return the settings: ``GONGSHU_HOME`` (``./var``), ``GONGSHU_DATABASE_URL`` (SQLite in the home folder),
         ``GONGSHU_HOST`` (127.0.0.1), ``GONGSHU_PORT`` (8000), ``GONGSHU_GATEWAY_PORT`` (8001), ``GONGSHU_TOKEN`` (nobody),
         ``GONGSHU_GATEWAY_NAME`` (g1), ``GONGSHU_GATEWAY_PROXIES`` (addresses of proxies that are trusted; none),
+        ``GONGSHU_GATEWAY_CONTROL`` (address of the control plane, for one of several gateways; none),
         ``GONGSHU_TRACES_ENDPOINT`` (where the gateway's traces go by OTLP over HTTP; nowhere), ``GONGSHU_TRACES_PER_THOUSAND`` (of a
         thousand calls; 10).
         """  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import replace
+from threading import Timer
 
 import msgspec
 import pytest
@@ -13,12 +14,13 @@ from gongshu.audit import service as audit
 from gongshu.base.decisions import Refused
 from gongshu.base.ids import PartyId, PersonId
 from gongshu.base.paging import PageRequest
-from gongshu.delivery.api.gateway import app_for
+from gongshu.delivery.api.gateway import _patiently, app_for
 from gongshu.gateways import service as gateways
 from gongshu.gateways.adapters import files, messages
 from gongshu.gateways.service.control import Control
 from gongshu.gateways.types import Beat, FileRequest, HandOver, HandOverRequest, Lease, SentSegment
 from gongshu.metering.adapters import segments
+from gongshu.metering.service import MeterLocked
 from gongshu.server.asgi import create_app
 from tests.gateways import World
 from tests.spread import ADMINISTRATOR, quick
@@ -282,3 +284,21 @@ def test_the_link_answers_beats_over_http_and_codes_of_refusals(site):
         refused = client.post("/link/beat", content=b"nothing")
         assert (refused.status_code, refused.json()["code"]) == (401, "gateway-unknown")
         assert client.post("/link/beat", content=b"x" * 100_000).status_code == 401
+
+
+def test_a_gateway_waits_while_the_control_plane_looks_at_its_folder(site):
+    """The lock is held for as long as it takes to read what was left; a start at that moment must not fail."""
+    lock = segments.take_lock(site.home / "usage" / "g2")
+    tries = []
+
+    def open_gateway() -> str:
+        tries.append(1)
+        held = segments.take_lock(site.home / "usage" / "g2")
+        if held is None:
+            raise MeterLocked("g2")
+        os.close(held)
+        return "opened"
+
+    Timer(0.2, os.close, (lock,)).start()
+    assert _patiently(open_gateway) == "opened"
+    assert len(tries) > 1

@@ -1,6 +1,7 @@
 """Runs the gateway: its own process, one event loop, ended in order by SIGTERM."""
 
 import gc
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from gongshu.delivery.api.process import GuardedProtocol
 from gongshu.delivery.api.spread import SpreadApp
 from gongshu.delivery.types import Collector
 from gongshu.gateways import service as gateways
+from gongshu.metering import service as metering
 
 GATEWAY_NAME = "g1"
 IDLE_SECONDS_MAX = 30
 DRAIN_SECONDS_MAX = 15
 BACKLOG = 1024
+LOCK_SECONDS_MAX, LOCK_LOOK_SECONDS = 10.0, 0.05
 GC_ALLOCATIONS, GC_GENERATIONS = 50_000, 20
 
 
@@ -45,7 +48,7 @@ def app_for(  # noqa: PLR0917 - what a gateway is
     """
     if control:
         return SpreadApp(
-            open_gateway,
+            lambda: _patiently(open_gateway),
             lambda meter, is_ready: gateways.Membership(name, home, keys, control, meter, is_ready),
             gateways.Hops(name, keys, clock),
             proxies,
@@ -53,6 +56,18 @@ def app_for(  # noqa: PLR0917 - what a gateway is
     if gateways.is_spread(home):
         raise Refused((gateways.CONTROL_NEEDED.because(),))
     return GatewayApp(open_gateway, proxies)
+
+
+def _patiently(open_gateway: Callable[[], service.Gateway]) -> service.Gateway:
+    """Open a gateway whose folder the control plane may be looking at: it holds the lock while it counts what was left."""
+    deadline = time.monotonic() + LOCK_SECONDS_MAX
+    while True:
+        try:
+            return open_gateway()
+        except metering.MeterLocked:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(LOCK_LOOK_SECONDS)
 
 
 def run_gateway(
