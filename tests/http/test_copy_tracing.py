@@ -138,6 +138,21 @@ def test_an_untouched_file_is_described_and_signed_and_a_forged_description_is_n
         assert not any(one.is_described for one in again.evidence)
 
 
+def test_a_buyer_is_named_among_those_of_two_products_of_one_release(sqlite_site, offered):
+    product, contracts = offered
+    second = products.define_product(
+        sqlite_site, OPERATOR, release_id=product.release_id, title="另一个", summary="同一出域结果"
+    )
+    listing = products.list_product(
+        sqlite_site, OPERATOR, second.id, tiers=samples.listing().tiers, charges_no_record=False
+    )
+    contract = world.contracted(sqlite_site, listing)
+    found = delivery.trace_copy(sqlite_site, OPERATOR, copy_of(sqlite_site, second, contract, CopyFormat.CSV))
+    assert found.named is not None
+    assert (found.product, found.named.contract) == (second.id, contract.id)
+    assert {one.contract for one in found.evidence} == {contract.id, *(other.id for other in contracts)}
+
+
 def test_a_file_of_somebody_else_and_what_is_no_table_are_refused(sqlite_site, offered):
     other = save(sqlite_site.home / "other.csv", [["a", "b"], *([f"x{n}", f"y{n}"] for n in range(50))])
     broken = sqlite_site.home / "broken.parquet"

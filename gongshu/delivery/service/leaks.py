@@ -1,6 +1,8 @@
 """Whose copy is this? A file that was found somewhere is laid beside the copies of every contract."""
 
+import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfileobj
 from typing import BinaryIO
@@ -9,7 +11,7 @@ from gongshu.access import service as access
 from gongshu.access.types import SYSTEM, Actor, Permission
 from gongshu.audit import service as audit
 from gongshu.base.decisions import Decision, Denied, Refused, decide
-from gongshu.base.ids import ContractId
+from gongshu.base.ids import ContractId, ProductId
 from gongshu.base.site import Site
 from gongshu.delivery import rules
 from gongshu.egress import service as egress
@@ -31,45 +33,61 @@ def trace_copy(site: Site, actor: Actor, leaked: Path) -> CopyTrace:
     if leaked.suffix.lower() not in SUFFIXES:
         raise Refused((rules.COPY_FORMAT_UNKNOWN.because(),))
     with site.db.reading() as tx:
-        candidates = products.tables_of_in(tx, None if actor == SYSTEM else actor.party)
-        buyers = {product.id: products.buyers_of_in(tx, product.id) for product in candidates}
+        offered = products.tables_of_in(tx, None if actor == SYSTEM else actor.party)
+        buyers = {product.id: products.buyers_of_in(tx, product.id) for product in offered}
+    files: dict[str, list[ProductVersion]] = {}
+    for product in offered:
+        files.setdefault(product.artifact_sha256, []).append(product)
     zeros_min = site.parameters.number("egress.trace.zeros_min", site.today())
-    traces = [
-        (product, found) for product in candidates if (found := _trace(site, product, buyers[product.id], leaked, zeros_min))
-    ]  # fmt: skip
-    best = max(traces, key=lambda pair: pair[1].rows_found, default=None)
-    decision: Decision[CopyTrace] = (
-        Denied((rules.COPY_UNKNOWN.because(),)) if best is None else decide(best[1])
-    )  # fmt: skip
+    traces = [found for made in files.values() if (found := _trace(site, made, buyers, leaked, zeros_min))]
+    # Each file that its rows were found in was one more question: the bound holds for all of them together.
+    traces = [_widened(trace, len(traces)) for trace in traces]
+    best = min(traces, key=lambda trace: (_log10(trace), -trace.rows_found), default=None)
+    decision: Decision[CopyTrace] = Denied((rules.COPY_UNKNOWN.because(),)) if best is None else decide(best)
     if best is not None:
-        product, trace = best
-        named = trace.named
+        named = best.named
+        subject = next(product.ref for product in offered if product.id == best.product)
         with site.db.transaction() as tx:
             audit.record(
-                tx, site, actor=actor, action="copy.trace", subject=product.ref, decision=decision,
+                tx, site, actor=actor, action="copy.trace", subject=subject, decision=decision,
                 facts={
-                    "rows": str(trace.rows_in_file), "found": str(trace.rows_found),
-                    "contract": str(named.contract) if named else "", "zeros": str(_zeros(trace)),
+                    "rows": str(best.rows_in_file), "found": str(best.rows_found),
+                    "contract": str(named.contract) if named else "", "zeros": str(int(-_log10(best))),
                 },
             )  # fmt: skip
     return decision.value_or_raise()
 
 
-def _zeros(trace: CopyTrace) -> int:
-    return int(-trace.evidence[0].log10_probability) if trace.evidence else 0
+def _log10(trace: CopyTrace) -> float:
+    return trace.evidence[0].log10_probability if trace.evidence else 0.0
+
+
+def _widened(trace: CopyTrace, questions: int) -> CopyTrace:
+    more = math.log10(questions)
+    evidence = (
+        replace(one, log10_probability=min(0.0, one.log10_probability + more)) for one in trace.evidence
+    )  # fmt: skip
+    return replace(trace, evidence=tuple(evidence))
 
 
 def _trace(
-    site: Site, product: ProductVersion, buyers: tuple[ContractId, ...], leaked: Path, zeros_min: int
+    site: Site,
+    made: list[ProductVersion],
+    buyers: dict[ProductId, tuple[ContractId, ...]],
+    leaked: Path,
+    zeros_min: int,
 ) -> CopyTrace | None:
-    path = site.home / "releases" / product.release_id / product.artifact_name
+    """Lay the file beside one released table, of which several products may have been made."""
+    path = site.home / "releases" / made[0].release_id / made[0].artifact_name
     if not path.is_file():
         return None
     matched = egress.match_rows(leaked, path)
     if len(matched.rows) < ROWS_MIN:
         return None
-    evidence = egress.evidence_of(site.keys, product.artifact_sha256, buyers, matched) if buyers else ()
-    return CopyTrace(product.id, matched.found, len(matched.rows), evidence, zeros_min)
+    product_of = {contract: product.id for product in made for contract in buyers[product.id]}
+    evidence = egress.evidence_of(site.keys, made[0].artifact_sha256, tuple(product_of), matched) if product_of else ()
+    product = product_of[evidence[0].contract] if evidence else made[0].id
+    return CopyTrace(product, matched.found, len(matched.rows), evidence, zeros_min)
 
 
 def trace_upload(site: Site, actor: Actor, name: str, content: BinaryIO) -> CopyTrace:
