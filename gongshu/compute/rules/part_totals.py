@@ -9,7 +9,7 @@ their total, the smallest part goes too: then those units, and its own, are left
 
 from dataclasses import dataclass
 
-from gongshu.compute.rules.differences import PARTS, group_hash
+from gongshu.compute.rules.differences import GROUPS_MAX, PARTS, group_hash
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,11 @@ def shown(part: Part, totals: list[tuple[Part, str]], kinds: int, fewest: int) -
             ctes += _left(part, total, number, kind, fewest)
             bad.append(f"SELECT g FROM smallest{number}_{kind}")
     columns = ", ".join(f"d.c{i}" for i in range(part.columns))
-    group = f"hash({', '.join(f'd.c{i}' for i in range(len(part.keys)))})"
+    keys = ", ".join(f"d.c{i}" for i in range(len(part.keys)))
+    group = f"hash({keys})"
+    place = f"row_number() OVER (ORDER BY {keys}) AS place"  # of equally small parts the first by its keys goes
     base = (
-        f"base AS (SELECT {columns}, d.units, d.negative, {group} AS g, {', '.join(hashes)} "
+        f"base AS (SELECT {columns}, d.units, d.negative, {group} AS g, {place}, {', '.join(hashes)} "
         f'FROM "{part.name}" AS d {" ".join(joins)} WHERE d.passes)'
     )
     return (
@@ -57,8 +59,8 @@ def _left(part: Part, total: Part, number: int, kind: int, fewest: int) -> list[
             LEFT JOIN mine{name} AS m ON p.g = m.g AND p.c = m.c AND p.u = m.u
             WHERE p.r > coalesce(m.r, 0) GROUP BY p.g, p.c) AS x WHERE n < {fewest}"""
     smallest = f"""
-        SELECT arg_min(x.g, x.n) AS g FROM (
-            SELECT b.tg{number} AS tg, b.g, count(*) AS n FROM base AS b
+        SELECT arg_min(x.g, x.n * {GROUPS_MAX} + x.place) AS g FROM (
+            SELECT b.tg{number} AS tg, b.g, count(*) AS n, min(b.place) AS place FROM base AS b
             JOIN "{PARTS}{part.name}:{kind}" AS p ON p.g = b.g AND p.c = 0 GROUP BY b.tg{number}, b.g) AS x
         JOIN left{name} AS l ON x.tg = l.g GROUP BY x.tg"""
     parts = {f"mine{name}": mine, f"left{name}": left, f"smallest{name}": smallest}
