@@ -40,7 +40,8 @@ With {targets} targets and one seed the standard error is at most {error:.0f} po
 
 No exact answer withstands who knows every other member of a group: the group's figure less theirs is the last one's. Rules can only
 make him look for such groups. These attackers write down by name people of whom they know that they are there, or even their
-values. The ledger does not stop them and is not meant to; noise does.
+values. The ledger does not stop them and is not meant to, and its own threshold is one more signal (the second row); noise
+does.
 
 | attacker | targets | base rate | thresholds alone | points | with the ledger | points | asked → shown |
 | --- | --- | --- | --- | --- | --- | --- | --- |
