@@ -93,6 +93,7 @@ def test_what_a_mutated_statement_may_show_tells_nothing_of_one_unit(tmp_path: P
             told += about_one(plain, changed, again.ask([sql])[0])
         if told:
             found[sql] = told
+    print(*found.items(), sep="\n")  # noqa: T201 - all of it: the assertion below tells its beginning
     assert found == {}, f"seed {SEED}"
     assert signals <= STATEMENTS / 50
     assert sum(bool(answer.rows) for answer in answers[Neighbour.PLAIN]) > STATEMENTS / 10
