@@ -13,6 +13,7 @@ import hashlib
 import math
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -198,10 +199,15 @@ def leaks(answer: Answer) -> list[str]:
         sums = [*numbers, *(a - b for i, a in enumerate(numbers) for b in numbers[:i])]
         found += [f"number {n}" for n in sums if _is_secret_number(n)]
         named = zip(answer.columns, row, strict=True)
-        counts = [int(cell) for name, cell in named if name.startswith("n") and cell is not None]
+        counts = [int(cell) for name, cell in named if name.startswith("n") and _is_whole(cell)]
         left = [*counts, *(abs(a - b) for i, a in enumerate(counts) for b in counts[:i])]
         found += [f"count {n}" for n in left if 0 < n < THRESHOLDS.units_min]
     return found
+
+
+def _is_whole(cell: object) -> bool:
+    """Whether a cell can be a count: mutations put other statistics under the names of counts."""
+    return isinstance(cell, int | float | Decimal) and not isinstance(cell, bool) and float(cell).is_integer()
 
 
 def _is_secret_day(cell: date) -> bool:
