@@ -255,6 +255,8 @@ class Bank:
     refused: Counter[str] = field(default_factory=Counter)
     is_over: bool = False
     made: int = 0
+    may_make: int = 0
+    """Calls that may be made by now: a quick machine would use up all contracts before anything has happened."""
 
     async def load(self, callers: int) -> None:
         """Call until ``is_over``; then finish what was begun."""
@@ -265,6 +267,9 @@ class Bank:
 
     async def _calls(self, client: httpx.AsyncClient) -> None:
         while not self.is_over:
+            if self.made >= self.may_make:
+                await asyncio.sleep(0.01)
+                continue
             self.made += 1
             number, contract = self.made, self.draw.choice(self.contracts)
             while not await self._once(client, contract, f"r{number}", number):  # noqa: ASYNC110 - as a client does
