@@ -17,7 +17,7 @@ from gongshu.catalog.adapters import engine, expressions
 from gongshu.catalog.types import Column, DataType, Limits, ResourceVersion
 
 SUPPLIER = Actor(PersonId("clerk"), PartyId("bureau"), frozenset({Role.SUPPLIER}))
-PEAK_BYTES_MAX = 700 * 1024 * 1024
+PEAK_BYTES_MAX = 768 * 1024 * 1024
 LINE_BYTES = 1024**3
 
 

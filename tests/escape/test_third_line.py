@@ -161,7 +161,7 @@ def run(request):
     engine, _ = child.open_engine(request)
     engine.execute({statement.format(**host)!r})
     child.os.stat("/job/outbox/result.csv")
-    return {{"rows": 0, "columns": [], "groups": 0, "units": 0, "negative": False}}
+    return {{"rows": 0, "columns": [], "groups": 0, "units": 0, "members": 0, "of_members": 0, "negative": False}}
 child.run = run
 """
     monkeypatch.setattr(
@@ -205,3 +205,21 @@ def test_the_mark_of_a_projection_cannot_be_forged():
         assert child._marked(above(str(other)), marks) is None
     assert child._marked(above(good, {"name": "READ_CSV", "children": []}), marks) is None
     assert child._marked(scan, marks) is None
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"7",
+        b'{"rows": 1}',
+        b'{"rows": "x", "columns": [], "groups": {}}',
+        b"\xff" * 9,
+        b'{"rows": 1e999}',
+    ],
+)
+def test_whatever_a_child_prints_instead_of_its_answer_ends_the_job(printed):
+    ended = sandbox.Ended(exit_code=0, printed=printed, exceeded="")
+    assert sandbox._outcome(ended, ()).code == "engine-killed"

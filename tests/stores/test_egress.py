@@ -7,6 +7,7 @@ from gongshu.audit import service as audit
 from gongshu.base.decisions import Refused
 from gongshu.base.paging import PageRequest
 from gongshu.egress import service as egress
+from gongshu.egress import store
 from gongshu.egress.types import CheckVerdict, OutputStatus, ReviewKind
 from gongshu.grants import service as grants
 from tests import samples, world
@@ -200,7 +201,7 @@ def test_a_release_that_is_refused_or_fails_leaves_no_folder(site, monkeypatch):
         raise OSError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(egress.store.RELEASES, "add", fail)
+        broken.setattr(store.RELEASES, "add", fail)
         with pytest.raises(OSError, match="full"):
             egress.release(site, OPERATOR, output.id)
     assert list((site.home / "releases").iterdir()) == []

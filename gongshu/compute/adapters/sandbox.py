@@ -170,12 +170,12 @@ def _outcome(ended: Ended, defences: tuple[str, ...]) -> Outcome:
         return Outcome(code=ended.exceeded, defences=defences)
     try:
         told = json.loads(ended.printed[:ANSWER_BYTES_MAX])
-    except ValueError:
+        if "code" in told:
+            return Outcome(code=str(told["code"]), defences=defences)
+        return Outcome(
+            rows=int(told["rows"]), columns=tuple(told["columns"]), groups_withheld=int(told["groups"]),
+            units_withheld=int(told["units"]), members_withheld=int(told["members"]),
+            members=int(told["of_members"]), has_negative=bool(told["negative"]), defences=defences,
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, OverflowError):  # whatever a child that was taken over may print
         return Outcome(code="engine-killed", defences=defences)
-    if "code" in told:
-        return Outcome(code=str(told["code"]), defences=defences)
-    return Outcome(
-        rows=int(told["rows"]), columns=tuple(told["columns"]), groups_withheld=int(told["groups"]),
-        units_withheld=int(told["units"]), members_withheld=int(told["members"]),
-        members=int(told["of_members"]), has_negative=bool(told["negative"]), defences=defences,
-    )  # fmt: skip
