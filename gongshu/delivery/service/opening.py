@@ -24,6 +24,23 @@ SHARDS_KEPT_MAX = 4_096
 OPEN_KEPT_MAX, PRODUCTS_KEPT_MAX = 200_000, 100_000
 
 
+class Offered:
+    """What all contracts of one product share, prepared when the first of them is opened."""
+
+    __slots__ = ("batch_path", "bulk_path", "inputs", "names", "needs_consent", "path", "product", "source")
+
+    def __init__(self, product: SnapshotProduct) -> None:
+        """Prepare what every call to the product needs."""
+        self.product, self.needs_consent = product, product.needs_consent
+        self.inputs = rules.inputs_of(product.kind, product.definition)
+        self.names = rules.names_of(self.inputs)
+        self.source = source_of(product)
+        self.path = f"/v1/products/{product.id}/{rules.ACTION_OF_KIND[product.kind]}"
+        is_file = product.kind in rules.FILE_KINDS
+        self.batch_path = "" if is_file else f"/v1/products/{product.id}/batch"
+        self.bulk_path = "" if is_file else f"/v1/products/{product.id}/bulk"
+
+
 class Opened:
     """What a key opens: one contract's product."""
 
@@ -32,18 +49,17 @@ class Opened:
         "networks", "path", "product", "source",
     )  # fmt: skip
 
-    def __init__(self, contract: SnapshotContract, key: KeyId, product: SnapshotProduct | None) -> None:
-        """Prepare what every call under the contract needs."""
-        self.contract, self.key, self.product = contract, key, product
-        self.inputs = rules.inputs_of(product.kind, product.definition) if product is not None else ()
-        self.names = rules.names_of(self.inputs) if product is not None else None
-        self.source = source_of(product) if product is not None else None
-        action = rules.ACTION_OF_KIND[product.kind] if product is not None else "verify"
-        self.path = f"/v1/products/{contract.product}/{action}"
-        is_file = product is not None and product.kind in rules.FILE_KINDS
-        self.batch_path = "" if is_file else f"/v1/products/{contract.product}/batch"
-        self.bulk_path = "" if is_file else f"/v1/products/{contract.product}/bulk"
-        self.needs_consent = product is not None and product.needs_consent
+    def __init__(self, contract: SnapshotContract, key: KeyId, offered: Offered | None) -> None:
+        """Prepare what every call under the contract needs; without a product it is known and cannot be served."""
+        self.contract, self.key = contract, key
+        self.product = offered.product if offered is not None else None
+        self.inputs = offered.inputs if offered is not None else ()
+        self.names = offered.names if offered is not None else None
+        self.source = offered.source if offered is not None else None
+        self.path = offered.path if offered is not None else f"/v1/products/{contract.product}/verify"
+        self.batch_path = offered.batch_path if offered is not None else f"/v1/products/{contract.product}/batch"
+        self.bulk_path = offered.bulk_path if offered is not None else f"/v1/products/{contract.product}/bulk"
+        self.needs_consent = offered is not None and offered.needs_consent
         self.is_signing = key in contract.signing_keys
         self.networks = tuple(ip_network(text) for text in contract.policy.addresses)
         self.fields = frozenset(contract.policy.fields)
@@ -69,7 +85,7 @@ class Opening:
         self._head: SnapshotHead | None = None
         self._shards: dict[str, adapters.Shard] = {}
         self._opened: dict[bytes, Opened] = {}
-        self._products: dict[str, SnapshotProduct] = {}
+        self._products: dict[str, Offered] = {}
 
     def adopt(self, head: SnapshotHead) -> None:
         """Open by ``head`` from now on; shards that it still names stay in memory."""
@@ -113,11 +129,11 @@ class Opening:
             return True
         return self._record(self._head.consents, adapters.key_of_consent(consent_id)) is not None
 
-    def _product(self, product_id: str) -> SnapshotProduct | None:
+    def _product(self, product_id: str) -> Offered | None:
         found = self._products.get(product_id)
         if found is None and self._head is not None:
             raw = self._record(self._head.products, adapters.key_of_product(product_id))
-            found = None if raw is None else adapters.product_in(raw)
+            found = None if raw is None else Offered(adapters.product_in(raw))
             if found is not None:
                 if len(self._products) >= PRODUCTS_KEPT_MAX:
                     self._products.clear()
