@@ -47,7 +47,9 @@ _ANSWER_START: Message = {
     ],
 }
 
-_ANSWER_HEAD = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {ANSWER_BYTES}\r\n\r\n".encode()
+_ANSWER_HEAD = b"".join(
+    (b"HTTP/1.1 200 OK\r\n", *(name + b": " + value + b"\r\n" for name, value in _ANSWER_START["headers"]), b"\r\n")
+)
 _NONE: dict[str, Any] = {}
 
 
